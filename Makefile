@@ -1,0 +1,52 @@
+# The whole contributor interface. Every target sets up what it needs by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+run: setup  ## the portal, in the foreground
+	@exec $(BIN)/python manage.py portal
+
+setup: $(VENV)/ready-$(shell cat requirements.lock | cksum | cut -d' ' -f1)  ## only the environment, into .venv
+
+$(VENV)/ready-%: requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked dependencies into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@rm -f $(VENV)/ready-* && touch $@
+
+setup-dev: setup $(VENV)/dev-$(shell cat requirements-dev.lock | cksum | cut -d' ' -f1)
+
+$(VENV)/dev-%: requirements-dev.lock
+	@echo "Installing the tools of development …"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.lock
+	@rm -f $(VENV)/dev-* && touch $@
+
+test: setup-dev  ## every test
+	@$(BIN)/python -m tests.machine
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+lint: setup-dev  ## format, lint, types, migrations, settings
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python manage.py check --fail-level WARNING
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+demo: setup  ## the article, from submit to prediction, told step by step
+	@$(BIN)/python -m benchmarks.demo
+
+bench: setup-dev  ## the figures of the main job
+	@$(BIN)/python -m benchmarks.main_job
+
+lock: setup-dev  ## renew requirements.lock and requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--python-version 3.11 --upgrade pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--python-version 3.11 --upgrade pyproject.toml --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+.PHONY: help run setup setup-dev test lint demo bench lock

@@ -1,0 +1,31 @@
+"""Everything up to a finished run, as rows."""
+
+from experiments.models.compute import ComputeNode, ComputeTarget
+from experiments.models.environments import BuildLogChunk, Environment, EnvironmentBuild, EnvironmentVersion
+from experiments.models.experiments import Experiment
+from experiments.models.files import Artifact, FollowedFile, LogChunk, Snapshot
+from experiments.models.measurements import LoggedValue, Metric, MetricChunk, Parameter, RunProperty, Tag
+from experiments.models.runs import Run, RunEvent, RunToken
+
+__all__ = [
+    "Artifact",
+    "BuildLogChunk",
+    "ComputeNode",
+    "ComputeTarget",
+    "Environment",
+    "EnvironmentBuild",
+    "EnvironmentVersion",
+    "Experiment",
+    "FollowedFile",
+    "LogChunk",
+    "LoggedValue",
+    "Metric",
+    "MetricChunk",
+    "Parameter",
+    "Run",
+    "RunEvent",
+    "RunProperty",
+    "RunToken",
+    "Snapshot",
+    "Tag",
+]

@@ -1,0 +1,41 @@
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from mlportal.access.models import Workspace
+from mlportal.access.querysets import WorkspaceScoped
+
+experiment_name = RegexValidator(
+    r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\Z",
+    "1 to 255 letters, digits, hyphens, dots or underscores; it does not start with - or a dot.",
+)
+
+
+class ExperimentQuerySet(WorkspaceScoped["Experiment"]):
+    pass
+
+
+class Experiment(models.Model):
+    """Runs that belong together, numbered in the order of their submission."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="experiments")
+    name = models.CharField(max_length=255, validators=[experiment_name])
+    description = models.TextField(blank=True, max_length=5000)
+    last_number = models.PositiveIntegerField(default=0, editable=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ExperimentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="one_experiment_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("experiment", args=[self.workspace.name, self.name])

@@ -1,0 +1,4 @@
+from experiments.querysets.builds import BuildQuerySet
+from experiments.querysets.runs import RunQuerySet
+
+__all__ = ["BuildQuerySet", "RunQuerySet"]

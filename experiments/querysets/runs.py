@@ -1,0 +1,101 @@
+"""Runs: who may see them, the only writer of their status, and the lease that says which worker may write."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import connection, transaction
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
+from django.db.models.functions import Now
+
+from experiments.status import RUN_ACTIVE, RUN_FINAL, RUN_MOMENTS, RUN_MOVES, RUN_OWNED, RunStatus
+from mlportal.access.principals import RunPrincipal
+from mlportal.access.querysets import WorkspaceScoped
+from mlportal.errors import IllegalMove, StaleState
+
+if TYPE_CHECKING:
+    from experiments.models import Run
+
+
+def from_now(seconds: float) -> Any:
+    """A moment by the database's clock: the workers' clocks may disagree by hours."""
+    if connection.vendor == "sqlite":
+        from django.db.models import Func
+
+        return Func(
+            Value("%Y-%m-%d %H:%M:%f"),
+            Value("now"),
+            Value(f"{seconds:+.3f} seconds"),
+            function="STRFTIME",
+            output_field=DateTimeField(),
+        )
+    return ExpressionWrapper(Now() + Value(timedelta(seconds=seconds)), output_field=DateTimeField())
+
+
+class RunQuerySet(WorkspaceScoped["Run"]):
+    def visible_to(self, principal: Any) -> Self:
+        if isinstance(principal, RunPrincipal):
+            return self.filter(pk=principal.run_id)
+        return super().visible_to(principal)
+
+    def active(self) -> Self:
+        return self.filter(status__in=RUN_ACTIVE)
+
+    def final(self) -> Self:
+        return self.filter(status__in=RUN_FINAL)
+
+    def without_a_living_worker(self) -> Self:
+        """Runs that somebody has to go on following: their lease is given back or over, by the database's clock."""
+        return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), status__in=RUN_OWNED)
+
+    def move(self, run: Run, new: RunStatus, *, reason: str = "", by: Any = None, **fields: Any) -> None:
+        """The only writer of a run's status: legal by the table, compare-and-set, one event in the same transaction.
+
+        Raises IllegalMove when the table has no such move, StaleState when somebody changed the run first (or adopted
+        it: the attempt is part of the comparison); then theirs stands.
+        """
+        old = RunStatus(run.status)
+        if new not in RUN_MOVES.get(old, ()):
+            raise IllegalMove(f"A run that is {old.label.lower()} cannot become {new.label.lower()}.", old=old, new=new)
+        with transaction.atomic():
+            won = self.model.objects.filter(pk=run.pk, status=old, attempt=run.attempt).update(
+                status=new, revision=F("revision") + 1, **{RUN_MOMENTS[new]: Now()}, **fields
+            )
+            if not won:
+                raise StaleState(f"Run {run.uid} was changed by somebody else first.")
+            run.events.create(old=old, new=new, reason=reason[:2000], actor=by)
+        run.refresh_from_db()
+
+    def claim(self, run: Run, *, worker: str, node: str, seconds: float) -> None:
+        """Take a queued run: `Running`, with a lease and the next attempt number. StaleState when another worker won."""
+        attempt = run.attempt + 1
+        self.move(
+            run,
+            RunStatus.RUNNING,
+            reason=f"taken by {node}",
+            attempt=attempt,
+            worker=worker,
+            node=node,
+            lease_until=from_now(seconds),
+        )
+
+    def adopt(self, run: Run, *, worker: str, seconds: float) -> None:
+        """Go on following a run whose worker is gone. From here on the writes of the former attempt are refused."""
+        won = (
+            self.model.objects.without_a_living_worker()
+            .filter(pk=run.pk, attempt=run.attempt)
+            .update(attempt=F("attempt") + 1, worker=worker, lease_until=from_now(seconds))
+        )
+        if not won:
+            raise StaleState(f"Run {run.uid} has a worker.")
+        run.refresh_from_db()
+
+    def renew(self, run: Run, *, seconds: float) -> None:
+        """Lengthen the lease; StaleState when this attempt is no longer the run's."""
+        if not self.model.objects.filter(pk=run.pk, attempt=run.attempt).update(lease_until=from_now(seconds)):
+            raise StaleState(f"Run {run.uid} was adopted by another worker.")
+
+    def release(self, run: Run) -> None:
+        """Give the lease back, so that the next worker need not wait for its end."""
+        self.model.objects.filter(pk=run.pk, attempt=run.attempt).update(lease_until=None)

@@ -1,0 +1,164 @@
+"""Building an environment on this machine: at most one build of a version at a time, seen live, cancelable, never half."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from experiments import environments as conda
+from experiments.models import ComputeTarget, EnvironmentBuild, EnvironmentVersion, Run
+from experiments.services import dispatch
+from experiments.services.journal import Journal
+from experiments.status import BuildStatus, RunStatus
+from mlportal.access.models import User
+from mlportal.access.roles import Role
+from mlportal.access.services import record, require
+from mlportal.errors import PortalError, StaleState, Unavailable
+from mlportal.node import node_name
+
+
+def is_built_here(version: EnvironmentVersion) -> bool:
+    """The hit: one look at this machine's disk."""
+    return bool(version.lock_key) and conda.find(Path(settings.ENVIRONMENTS_DIR), version.lock_key) is not None
+
+
+def python_of(version: EnvironmentVersion) -> Path:
+    """The interpreter of the version's environment on this machine; Unavailable when it is not built here."""
+    built = conda.find(Path(settings.ENVIRONMENTS_DIR), version.lock_key) if version.lock_key else None
+    if built is None:
+        raise Unavailable(f"The environment {version} is not built on this machine.")
+    return built.python
+
+
+def open_build(version: EnvironmentVersion) -> tuple[EnvironmentBuild, bool]:
+    """The build of this version that is under way on this machine, and whether it was opened just now (then carry it out)."""
+    node = node_name()
+    while True:
+        try:
+            with transaction.atomic():
+                return EnvironmentBuild.objects.create(version=version, node=node), True
+        except IntegrityError:
+            running = EnvironmentBuild.objects.under_way().filter(version=version, node=node).first()
+            if running:
+                return running, False
+
+
+def request_build(version: EnvironmentVersion, *, by: User) -> EnvironmentBuild | None:
+    """Have it built now, without a run. None when it is built already."""
+    require(Role.CONTRIBUTOR, version.environment.workspace, by)
+    if is_built_here(version):
+        return None
+    build, mine = open_build(version)
+    if mine:
+        record("environment.build", by=by, workspace=version.environment.workspace, subject=version)
+        dispatch.wake_builder(build)
+    return build
+
+
+def cancel_build(build: EnvironmentBuild, *, by: User) -> None:
+    """Ask for its end; the builder kills what it started and leaves no half environment."""
+    require(Role.CONTRIBUTOR, build.version.environment.workspace, by)
+    EnvironmentBuild.objects.under_way().filter(pk=build.pk, cancel_requested_at=None).update(cancel_requested_at=Now())
+
+
+def cancel_builds_nobody_waits_for(run: Run) -> None:
+    """After a run was canceled: its build goes too, unless other runs wait for the same one."""
+    if run.build_id is None or run.status != RunStatus.CANCELED:
+        return
+    if not Run.objects.active().filter(build=run.build_id).exists():
+        EnvironmentBuild.objects.under_way().filter(pk=run.build_id).update(cancel_requested_at=Now())
+
+
+def carry_out(build: EnvironmentBuild) -> None:
+    """Resolve (once a version) and build, with the log and signs of life in the database; wake the runs that wait for it."""
+    if build.status != BuildStatus.WAITING:
+        return
+    try:
+        EnvironmentBuild.objects.move(build, BuildStatus.RESOLVING)
+    except StaleState:
+        return
+    with Journal(build) as journal:
+        try:
+            _resolve_and_build(build, journal)
+        except conda.Canceled:
+            EnvironmentBuild.objects.move(build, BuildStatus.CANCELED)
+        except (conda.EnvironmentProblem, PortalError, OSError) as error:
+            journal.write(f"failed: {error}")
+            EnvironmentBuild.objects.move(build, BuildStatus.FAILED, error=str(error)[:10_000])
+    settle(build)
+
+
+def settle(build: EnvironmentBuild) -> None:
+    """A build came to its end: tell the runs that wait for it."""
+    for run in Run.objects.filter(build=build, status=RunStatus.PREPARING):
+        if build.status == BuildStatus.FAILED:
+            _fail(run, build)
+        else:
+            dispatch.wake(run)
+    waiting = Run.objects.filter(environment_version=build.version, status=RunStatus.QUEUED)
+    for target in ComputeTarget.objects.filter(runs__in=waiting).distinct():  # another machine prepared them
+        dispatch.wake_target(target)
+
+
+def _fail(run: Run, build: EnvironmentBuild) -> None:
+    failure = {"type": "Environment", "message": build.error, "build": build.pk}
+    try:
+        Run.objects.move(run, RunStatus.FAILED, reason="The environment could not be built.", failure=failure)
+    except StaleState:
+        return
+
+
+def _resolve_and_build(build: EnvironmentBuild, journal: Journal) -> None:
+    started = time.monotonic()
+    version = build.version
+    spec = conda.parse_conda_yaml(
+        version.definition, policy=conda.PipPolicy(frozenset(settings.ALLOWED_PACKAGE_INDEXES))
+    )
+    interpreters = conda.discover(settings.EXTRA_PYTHONS)
+    if version.lock:
+        lock = conda.Lock.from_dict(version.lock)
+        interpreter = conda.choose(f"=={version.python_version}", interpreters).interpreter
+    else:
+        choice = conda.choose(spec.python, interpreters, as_of=version.as_of)
+        if choice.note:
+            journal.write(f"note: {choice.note}")
+        interpreter = choice.interpreter
+        lock = conda.resolve(
+            spec,
+            interpreter,
+            as_of=version.as_of,
+            allow_source_builds=settings.ALLOW_SOURCE_BUILDS,
+            **journal.how(),
+        )
+        _keep_lock(version, lock)
+    EnvironmentBuild.objects.move(build, BuildStatus.BUILDING, changes=_changes(version, lock))
+    built = conda.build(lock, interpreter, Path(settings.ENVIRONMENTS_DIR), **journal.how())
+    journal.write(f"ready in {time.monotonic() - started:.1f} s")
+    EnvironmentBuild.objects.move(
+        build, BuildStatus.READY, seconds=time.monotonic() - started, size_bytes=built.size_bytes
+    )
+
+
+def _keep_lock(version: EnvironmentVersion, lock: conda.Lock) -> None:
+    """The first resolution stands: another machine may have resolved the same version meanwhile."""
+    EnvironmentVersion.objects.filter(pk=version.pk, lock_key="").update(
+        lock=lock.as_dict(), lock_key=lock.key, python_version=lock.python_version, resolved_at=Now()
+    )
+    version.refresh_from_db()
+
+
+def _changes(version: EnvironmentVersion, lock: conda.Lock) -> list[str]:
+    before = version.environment.versions.filter(version__lt=version.version).exclude(lock_key="").first()
+    if before is None or before.lock is None:
+        return []
+    return conda.explain(conda.Lock.from_dict(before.lock), lock)
+
+
+def read_build_log(build: EnvironmentBuild, after: int = 0) -> tuple[str, int]:
+    """The text that came after the chunk `after`, and the number to ask with next."""
+    chunks = list(build.log_chunks.filter(pk__gt=after))
+    return "".join(chunk.text for chunk in chunks), chunks[-1].pk if chunks else after

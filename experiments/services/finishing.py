@@ -1,0 +1,155 @@
+"""Post-processing: what the script left becomes artifacts, its log too, and the run becomes final."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from django.conf import settings
+from django.db import transaction
+
+from experiments.models import Artifact, Run
+from experiments.runner import collect, launch
+from experiments.runner.contract import Exit
+from experiments.runner.traceback_summary import summarise
+from experiments.services import dispatch
+from experiments.services.logs import STDOUT
+from experiments.services.starting import run_directory
+from experiments.status import RunStatus
+from mlportal.blobs import services as blobs
+from mlportal.texts import storable
+
+TAIL_BYTES = 256 * 1024
+REASONS = {
+    "wall_time": "It reached its time limit and was ended.",
+    "out_of_memory": "It ran out of memory.",
+    "disk_full": "The disk is full.",
+    "output_limit": "Its outputs passed the limit (MLPORTAL_OUTPUT_LIMIT).",
+    "start_failed": "The script could not be started.",
+    "log_failed": "Its log could not be written.",
+    "runner_killed": "The process that owns the script was killed, and the script with it.",
+    "runner_error": "The process that owns the script failed; this is a defect of the portal.",
+    "lost": "The process that owns the script was killed, and the script with it.",
+}
+
+
+def finish(run: Run) -> None:
+    """From `Running` (or an interrupted `Finalizing`) to the final status. Doing it again changes nothing."""
+    directory = run_directory(run)
+    launch.kill_leftovers(directory)
+    ended = launch.read_exit(directory)
+    if run.status == RunStatus.RUNNING:
+        Run.objects.move(run, RunStatus.FINALIZING, reason=_how_it_ended(ended))
+    skipped = _store_files(run, directory)
+    status, fields = _verdict(run, ended, directory)
+    with transaction.atomic():
+        run.log_chunks.all().delete()
+        run.tokens.all().delete()
+        Run.objects.move(run, status, reason=_how_it_ended(ended), lease_until=None, skipped_files=skipped, **fields)
+    shutil.rmtree(directory, ignore_errors=True)
+    if run.compute_target:
+        dispatch.wake_target(run.compute_target)
+
+
+def _store_files(run: Run, directory: Path) -> list[tuple[str, str]]:
+    """Store what the run left, file by file: first the bytes, then the row. What an earlier try has stored stays."""
+    found_files, skipped = collect.walk_outputs(
+        directory, max_files=settings.RUN_OUTPUT_FILES, max_bytes=settings.RUN_OUTPUT_BYTES + settings.RUN_LOG_BYTES
+    )
+    stored = set(run.artifacts.values_list("path", flat=True))
+    unreadable: list[tuple[str, str]] = []
+    for found in found_files:
+        if found.name in stored:
+            continue
+        try:
+            with found.open() as stream:
+                blob = blobs.put(stream)
+        except OSError as error:
+            unreadable.append((found.name, str(error)))
+            continue
+        Artifact.objects.create(run=run, path=found.name, blob=blob, size=blob.size)
+        Run.objects.renew(run, seconds=settings.LEASE_SECONDS)
+    return [*skipped, *unreadable]
+
+
+def _verdict(run: Run, ended: Exit | None, directory: Path) -> tuple[RunStatus, dict[str, Any]]:
+    """The final status, and what is remembered of the end."""
+    fields: dict[str, Any] = {"output_bytes": sum(run.artifacts.values_list("size", flat=True))}
+    if ended is not None:
+        fields |= {
+            "exit_code": ended.exit_code,
+            "exit_signal": ended.signal,
+            "log_cut_bytes": ended.log_cut_bytes,
+            "peak_memory_bytes": ended.peak_memory_bytes,
+            "cpu_seconds": ended.cpu_seconds,
+        }
+        if ended.reason == "canceled":
+            return RunStatus.CANCELED, fields
+        if ended.reason == "exited" and ended.exit_code == 0:
+            return (RunStatus.FAILED if run.failure else RunStatus.COMPLETED), fields
+    fields["failure"] = _failure(run, ended, directory)
+    return RunStatus.FAILED, fields
+
+
+def _failure(run: Run, ended: Exit | None, directory: Path) -> dict[str, Any]:
+    """What a person reads on top of a failed run; a traceback in the log says most."""
+    failure: dict[str, Any] = dict(run.failure or {"type": None, "message": ""})
+    failure |= {
+        "exit_code": ended.exit_code if ended else None,
+        "signal": ended.signal if ended else None,
+        "log": STDOUT,
+    }
+    reason = ended.reason if ended else "lost"
+    if reason in REASONS:
+        failure["message"] = " ".join(filter(None, [REASONS[reason], ended.message if ended else ""]))
+        failure["reason"] = reason
+        if reason != "out_of_memory":
+            return failure
+    failure |= _read_traceback(directory)
+    if not failure["message"]:
+        failure["message"] = _how_it_ended(ended)
+    return failure
+
+
+def _read_traceback(directory: Path) -> dict[str, Any]:
+    """The last traceback of the log; its offset in bytes from the log's start. Empty when the log shows none."""
+    try:
+        with (directory / "logs" / "std_log.txt").open("rb") as stream:
+            start = max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES)
+            stream.seek(start)
+            tail = stream.read().decode(errors="surrogateescape")  # so that characters can be counted back into bytes
+    except FileNotFoundError:
+        return {}
+    found = summarise(tail)
+    if found is None:
+        return {}
+    hint = found.hint and {
+        "kind": found.hint.kind,
+        "text": found.hint.text,
+        "suggested_as_of": found.hint.suggested_as_of and found.hint.suggested_as_of.isoformat(),
+    }
+    summary = {
+        "type": found.exception,
+        "message": found.message,
+        "file": found.file,
+        "line": found.line,
+        "frames": [asdict(frame) for frame in found.frames],
+        "offset": start + len(tail[: found.offset].encode(errors="surrogateescape")),
+        "hint": hint,
+    }
+    return cast("dict[str, Any]", storable(summary))
+
+
+def _how_it_ended(ended: Exit | None) -> str:
+    if ended is None:
+        return REASONS["lost"]
+    if ended.reason in REASONS:
+        return REASONS[ended.reason]
+    if ended.reason == "canceled":
+        return "canceled on request"
+    if ended.signal:
+        return f"ended by signal {ended.signal}"
+    return f"exited with code {ended.exit_code}"

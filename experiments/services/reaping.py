@@ -1,0 +1,80 @@
+"""What beat does every few seconds: nothing that was promised in the database is forgotten."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from experiments.models import ComputeNode, EnvironmentBuild, Run, Snapshot
+from experiments.querysets.runs import from_now
+from experiments.services import building, dispatch
+from experiments.status import RUN_FINAL, BuildStatus, RunStatus
+from mlportal.blobs import services as blobs
+from mlportal.blobs.models import Blob
+from mlportal.errors import StaleState
+
+logger = logging.getLogger(__name__)
+RESEND_SECONDS = 15  # after which a message counts as lost
+BUILDER_SILENT_SECONDS = 30
+NODE_GONE_SECONDS = 900
+UNUSED_AFTER = timedelta(days=1)
+
+
+def reap() -> None:
+    """Send lost messages again, give ownerless runs to a worker, close what its worker left open."""
+    for build in EnvironmentBuild.objects.under_way().filter(seen_at__lt=from_now(-BUILDER_SILENT_SECONDS)):
+        _close_build(build)
+    unheard = Q(woken_at=None) | Q(woken_at__lt=from_now(-RESEND_SECONDS))
+    waiting = Run.objects.filter(status__in=[RunStatus.NOT_STARTED, RunStatus.QUEUED]) | Run.objects.filter(
+        Q(build=None) | Q(build__status__in=[BuildStatus.READY, BuildStatus.CANCELED]), status=RunStatus.PREPARING
+    )
+    for run in waiting.filter(unheard):
+        dispatch.wake(run)
+    for run in Run.objects.without_a_living_worker().filter(Q(woken_at=None) | Q(woken_at__lt=from_now(-2))):
+        if _node_is_gone(run):
+            _give_up(run)
+        else:
+            dispatch.wake(run)
+
+
+def sweep() -> None:
+    """Free what nothing refers to any more: blobs and snapshots of uploads that became no run, folders of final runs."""
+    before = timezone.now() - UNUSED_AFTER
+    Snapshot.objects.filter(runs=None, created_at__lt=before).delete()
+    unused = Blob.objects.filter(created_at__lt=before).values_list("pk", flat=True)
+    freed = blobs.delete_unreferenced(unused.iterator())
+    if freed:
+        logger.info("%d bytes freed.", freed)
+    runs = Path(settings.RUNS_DIR)
+    if runs.is_dir():
+        names = {entry.name for entry in runs.iterdir()}
+        for uid in Run.objects.filter(uid__in=names, status__in=RUN_FINAL).values_list("uid", flat=True):
+            shutil.rmtree(runs / uid, ignore_errors=True)
+
+
+def _close_build(build: EnvironmentBuild) -> None:
+    try:
+        EnvironmentBuild.objects.move(
+            build, BuildStatus.CANCELED, error="Its worker stopped; it starts again when needed."
+        )
+    except StaleState:
+        return
+    building.settle(build)
+
+
+def _node_is_gone(run: Run) -> bool:
+    return not ComputeNode.objects.filter(name=run.node, seen_at__gt=from_now(-NODE_GONE_SECONDS)).exists()
+
+
+def _give_up(run: Run) -> None:
+    reason = f"The machine {run.node} has not been heard of for {NODE_GONE_SECONDS // 60} minutes."
+    try:
+        Run.objects.move(run, RunStatus.FAILED, reason=reason, failure={"type": "Machine lost", "message": reason})
+    except StaleState:
+        return

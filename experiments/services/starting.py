@@ -1,0 +1,120 @@
+"""A worker takes a queued run: a free slot of the target, a lease, the folder laid out, the runner started."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from experiments import snapshots
+from experiments.models import ComputeTarget, Run, RunToken
+from experiments.runner import launch
+from experiments.runner.contract import Spec
+from experiments.services import dispatch, environments
+from experiments.services.snapshots import manifest_of
+from experiments.status import RUN_OWNED, RunStatus
+from mlportal.access.models import digest_of, new_secret
+from mlportal.blobs.services import open_blob
+from mlportal.errors import StaleState
+from mlportal.node import node_name
+
+
+def run_directory(run: Run) -> Path:
+    return Path(settings.RUNS_DIR) / run.uid
+
+
+def take_next(target: ComputeTarget, *, worker: str) -> Run | None:
+    """Claim the run that has waited longest, when the target has a free slot. None: nothing to take.
+
+    The row of the target is locked meanwhile, so that two workers do not both take its last slot.
+    """
+    with transaction.atomic():
+        target = ComputeTarget.objects.select_for_update().get(pk=target.pk)
+        on_target = Run.objects.filter(compute_target=target)
+        if on_target.filter(status__in=RUN_OWNED).count() >= target.slots:
+            return None
+        run = on_target.filter(status=RunStatus.QUEUED).order_by("queued_at", "pk").first()
+        if run is None or run.environment_version is None:
+            return None
+        if environments.is_built_here(run.environment_version):
+            try:
+                Run.objects.claim(run, worker=worker, node=node_name(), seconds=settings.LEASE_SECONDS)
+            except StaleState:
+                return None
+            return run
+        # Another machine prepared it; here it has to be built first. The run stays queued, the builder wakes the target.
+        build, mine = environments.open_build(run.environment_version)
+        if mine:
+            dispatch.wake_builder(build)
+        return None
+
+
+def start(run: Run) -> None:
+    """Lay out the run's folder and start its runner, unless an earlier attempt did. Called with the lease held.
+
+    spec.json is written last: a folder without one was left half-made by a worker that died, and is made anew.
+    """
+    directory = run_directory(run)
+    if not (directory / "spec.json").exists():
+        shutil.rmtree(directory, ignore_errors=True)
+        launch.prepare_directory(directory)
+        assert run.snapshot is not None
+        work = directory / "work"
+        shutil.rmtree(work)  # it is made by the snapshot, whole
+        snapshots.write_to(manifest_of(run.snapshot), work, open_blob)
+        for name in ("outputs", "logs"):
+            (work / name).mkdir(mode=0o700, exist_ok=True)
+        launch.write_spec(directory, _spec(run, directory))
+    Run.objects.renew(run, seconds=settings.LEASE_SECONDS)  # StaleState here: a paused worker must not start a script
+    with suppress(launch.AlreadyRunning):
+        launch.start(directory)
+
+
+def _spec(run: Run, directory: Path) -> Spec:
+    assert run.environment_version is not None
+    python = environments.python_of(run.environment_version)
+    return {
+        "run_uid": run.uid,
+        "argv": [str(python), run.script, *run.arguments],
+        "environment": _variables(run, directory, python.parent),
+        "limits": {
+            "wall_seconds": run.wall_seconds or settings.RUN_WALL_SECONDS,
+            "log_bytes": settings.RUN_LOG_BYTES,
+            "output_bytes": settings.RUN_OUTPUT_BYTES,
+            "memory_bytes": None,
+            "open_files": settings.RUN_OPEN_FILES,
+            "grace_seconds": settings.RUN_CANCEL_GRACE_SECONDS,
+        },
+    }
+
+
+def _variables(run: Run, directory: Path, binaries: Path) -> dict[str, str]:
+    """All that a script sees: nothing of the worker's own environment is passed on."""
+    secret = new_secret(RunToken.PREFIX)
+    RunToken.objects.create(run=run, digest=digest_of(secret))
+    for name in ("home", "tmp"):
+        (directory / name).mkdir(mode=0o700, exist_ok=True)
+    return {
+        **run.environment_variables,
+        "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(directory / "home"),
+        "TMPDIR": str(directory / "tmp"),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": str(settings.SDK_DIR),
+        "MLPORTAL_RUN_DIR": str(directory),
+        "MLPORTAL_URL": settings.PUBLIC_URL,
+        "MLPORTAL_RUN_NUMBER": str(run.number),
+        "MLPORTAL_RUN_NAME": run.display_name,
+        "AZUREML_RUN_ID": run.uid,
+        "AZUREML_EXPERIMENT_NAME": run.experiment.name,
+        "AZUREML_ARM_WORKSPACE_NAME": run.workspace.name,
+        "AZUREML_ARM_SUBSCRIPTION": "mlportal",
+        "AZUREML_ARM_RESOURCEGROUP": "mlportal",
+        "MLFLOW_TRACKING_URI": f"{settings.PUBLIC_URL}/w/{run.workspace.name}",
+        "MLFLOW_TRACKING_TOKEN": secret,
+        "MLFLOW_RUN_ID": run.uid,
+        "MLFLOW_EXPERIMENT_ID": str(run.experiment_id),
+    }

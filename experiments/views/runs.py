@@ -1,0 +1,134 @@
+"""The page of one run, and the parts of it that are exchanged while the run goes on."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Prefetch
+from django.http import FileResponse, HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from experiments import services
+from experiments.models import Run, RunEvent, Snapshot
+from experiments.views.ending import ending_in_words
+from experiments.views.trees import tree_rows
+from mlportal.access.roles import Role
+from mlportal.blobs import services as blobs
+from mlportal.errors import NotFound
+from mlportal.pages import WorkspaceRequest, workspace_view
+
+SHOWN_FILES = 2000
+FRAMEWORKS = {
+    "scikit-learn": "ScikitLearn",
+    "tensorflow": "TensorFlow",
+    "keras": "TfKeras",
+    "torch": "PyTorch",
+    "onnx": "Onnx",
+}
+
+
+@require_safe
+@workspace_view
+def run(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResponse:
+    found = _run(request, uid)
+    context = _context(request, found)
+    get_token(request)  # the page's scripts post to the API
+    return render(request, "experiments/run.html", context | {"data": _data(found, context)})
+
+
+@require_safe
+@workspace_view
+def live(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResponse:
+    """The parts that the server renders, as they are now."""
+    return render(request, "experiments/run/live.html", _context(request, _run(request, uid)))
+
+
+@require_safe
+@workspace_view
+def snapshot_file(request: WorkspaceRequest, workspace: str, uid: str) -> FileResponse:
+    """A file of a snapshot (`?path=`) as plain text: whatever it is, no browser runs it."""
+    snapshots = Snapshot.objects.visible_to(request.user).in_workspace(request.workspace)
+    snapshot = get_object_or_404(snapshots, uid=uid)
+    path = request.GET.get("path", "")
+    digest = next((digest for name, digest, _ in snapshot.entries if name == path), None)
+    if digest is None:
+        raise NotFound(f"The snapshot has no file named {path!r}.")
+    response = FileResponse(blobs.open_blob(digest), content_type="text/plain; charset=utf-8")
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
+
+
+def _run(request: WorkspaceRequest, uid: str) -> Run:
+    runs = Run.objects.visible_to(request.user).in_workspace(request.workspace)
+    related = ("workspace", "experiment", "snapshot", "environment_version__environment", "compute_target")
+    people = ("created_by", "rerun_of__experiment", "build")
+    events = Prefetch("events", RunEvent.objects.select_related("actor"))
+    rows = ("tags", "parameters", "properties", "artifacts", "model_versions__model")
+    return get_object_or_404(runs.select_related(*related, *people).prefetch_related(events, *rows), uid=uid)
+
+
+def _context(request: WorkspaceRequest, run: Run) -> dict[str, Any]:
+    artifacts = list(run.artifacts.all())
+    outputs = [artifact.path for artifact in artifacts if artifact.path.startswith("outputs/")]
+    snapshot, preparing = run.snapshot, services.explain_preparing(run)
+    packages = _packages(run)
+    return {
+        "run": run,
+        "api": _api(run),
+        "may_write": request.role.includes(Role.CONTRIBUTOR),
+        "ending": ending_in_words(run),
+        "phases": services.phases(run),
+        "preparing": preparing,
+        "build_log": services.read_build_log(preparing["build"])[0] if preparing["build"] else "",
+        "packages": packages,
+        "artifact_rows": tree_rows((artifact.path, artifact.size) for artifact in artifacts[:SHOWN_FILES]),
+        "artifact_count": len(artifacts),
+        "shown_files": SHOWN_FILES,
+        "code_rows": tree_rows((name, size) for name, _, size in snapshot.entries) if snapshot else [],
+        "output_choices": _output_choices(outputs),
+        "frameworks": _frameworks(packages),
+        "public_url": settings.PUBLIC_URL,
+    }
+
+
+def _data(run: Run, context: dict[str, Any]) -> dict[str, Any]:
+    """What the page's scripts start from; the event stream sends the same shapes later."""
+    return {
+        "api": context["api"],
+        "live": reverse("run-live", args=[run.workspace.name, run.uid]),
+        "now": timezone.now(),
+        "status": run.status,
+        "final": run.is_final,
+        "failure": run.failure,
+        "phases": [
+            {"name": span.name, "start": span.start, "end": span.end, "reason": span.reason} for span in context["phases"]
+        ],
+    }
+
+
+def _api(run: Run) -> str:
+    return f"/api/v1/workspaces/{run.workspace.name}/runs/{run.uid}/"
+
+
+def _packages(run: Run) -> dict[str, str]:
+    """{name: version} of the run's lock; empty while it is not resolved."""
+    lock = run.environment_version.lock if run.environment_version else ""
+    pairs = (line.partition(" ")[0].partition(";")[0].partition("==") for line in lock.splitlines())
+    return {name.strip().lower(): version.strip() for name, pinned, version in pairs if pinned}
+
+
+def _frameworks(packages: dict[str, str]) -> list[dict[str, str]]:
+    """The frameworks to choose from, those of the lock with their version; scikit-learn is the likeliest."""
+    known = [{"name": name, "version": packages.get(package, "")} for package, name in FRAMEWORKS.items()]
+    return [*known, {"name": "Custom", "version": ""}]
+
+
+def _output_choices(outputs: list[str]) -> list[str]:
+    """Files and folders that may be a model: what looks like a saved model first."""
+    folders = {"/".join(parts[:depth]) for parts in (path.split("/") for path in outputs) for depth in range(2, len(parts))}
+    usual = (".joblib", ".pkl", ".pickle", ".onnx", ".skops")
+    return sorted([*outputs, *folders], key=lambda path: (not path.endswith(usual), path))

@@ -1,0 +1,47 @@
+"""Who is asking: a token in the Authorization header, or the browser's session (with its CSRF check)."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from mlportal.access.models import ApiToken, User, digest_of
+
+
+def bearer(request: Request) -> str | None:
+    """The secret of `Authorization: Bearer <secret>`."""
+    scheme, _, secret = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
+
+
+class UserTokenAuthentication(authentication.BaseAuthentication):
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        secret = bearer(request)
+        if secret is None or not secret.startswith(ApiToken.PREFIX):
+            return None
+        token = ApiToken.objects.usable().select_related("user").filter(digest=digest_of(secret)).first()
+        if token is None:
+            raise exceptions.AuthenticationFailed(
+                "This API token is unknown, expired or revoked; make a new one on the Tokens page."
+            )
+        self._note_use(token)
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="mlportal"'
+
+    @staticmethod
+    def _note_use(token: ApiToken) -> None:
+        now = timezone.now()
+        if token.last_used_at is None or now - token.last_used_at > timedelta(
+            minutes=1
+        ):  # a write a minute, not a request
+            ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+
+
+class SessionAuthentication(authentication.SessionAuthentication):
+    """The browser's session, answered with 401 (not 403) when there is none."""
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="mlportal"'

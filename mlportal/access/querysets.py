@@ -1,0 +1,30 @@
+"""The one door to everything that belongs to a workspace."""
+
+from typing import Any, Self, TypeVar
+
+from django.apps import apps
+from django.db import models
+from django.db.models import QuerySet
+
+M = TypeVar("M", bound=models.Model, covariant=True)
+
+
+class WorkspaceScoped(QuerySet[M]):
+    """Rows of a workspace, reachable through `visible_to` only.
+
+    `workspace_path` is the lookup that leads from the row to its workspace.
+    """
+
+    workspace_path = "workspace"
+
+    def visible_to(self, principal: Any) -> Self:
+        """What this person may see: all of an administrator's, the members' own, nothing for a stranger or a run's token."""
+        if getattr(principal, "is_superuser", False) and principal.is_active:
+            return self
+        if not isinstance(principal, apps.get_model("access", "User")) or not principal.is_active:
+            return self.none()
+        memberships = apps.get_model("access", "Membership").objects.filter(user=principal)
+        return self.filter(**{f"{self.workspace_path}__in": memberships.values("workspace")})
+
+    def in_workspace(self, workspace: Any) -> Self:
+        return self.filter(**{self.workspace_path: workspace})

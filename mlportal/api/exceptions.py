@@ -1,0 +1,51 @@
+"""One error shape for everything that the API refuses: {"error": {"code", "message", "details"}}."""
+
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from mlportal.errors import PortalError
+
+logger = logging.getLogger(__name__)
+CODES = {
+    401: "not_signed_in",
+    403: "not_allowed",
+    404: "not_found",
+    405: "method_not_allowed",
+    415: "unsupported_media_type",
+    429: "too_many_requests",
+}
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    if isinstance(error, PortalError):
+        return Response(error.as_json(), status=error.status)
+    response = exception_handler(error, context)
+    if response is None:
+        return None  # a fault of ours: Django answers 500 and the log has the traceback
+    if isinstance(error, exceptions.ValidationError):
+        shape = PortalError(_first(error.detail), code="bad_input", fields=error.detail)
+    elif isinstance(error, Http404 | exceptions.NotFound):
+        shape = PortalError("There is no such thing here, or it is not yours to see.", code="not_found")
+    elif isinstance(error, PermissionDenied | exceptions.APIException):
+        detail = error.detail if isinstance(error, exceptions.APIException) else "You may not do this."
+        shape = PortalError(str(detail), code=CODES.get(response.status_code, "bad_input"))
+    else:
+        shape = PortalError(str(error))
+    response.data = shape.as_json()
+    return response
+
+
+def _first(detail: Any, path: str = "") -> str:
+    """The first message of DRF's nested ones, with the name of its field before it."""
+    if isinstance(detail, dict):
+        field, inner = next(iter(detail.items()))
+        return _first(inner, path if field == "non_field_errors" else f"{path}.{field}".lstrip("."))
+    if isinstance(detail, list):
+        return _first(detail[0], path)
+    return f"{path}: {detail}" if path else str(detail)

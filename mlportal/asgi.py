@@ -1,0 +1,25 @@
+"""The ASGI application: scoring goes to the gateway, everything else to Django."""
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, cast
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlportal.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application = cast("Application", get_asgi_application())
+
+from models_registry.serving.asgi import gateway_application  # noqa: E402  (needs Django's apps)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"].startswith("/services/")):
+        await gateway_application(scope, receive, send)
+    else:
+        await django_application(scope, receive, send)

@@ -1,0 +1,70 @@
+"""Every error that a user can meet.
+
+PortalError                     status, code, message, details
+├── BadInput            400     the request says something that cannot be
+│   └── TooLarge        413     a limit was hit; it names the setting
+├── NotSignedIn         401
+├── NotAllowed          403     seen, but not for this role
+├── NotFound            404     is not there, or not for the caller's eyes
+├── Conflict            409     the state of the thing does not allow it now
+│   ├── IllegalMove             the status table has no such move
+│   └── StaleState              somebody else changed it first: theirs stands
+└── Unavailable         503     a part of the portal is away; try again
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class PortalError(Exception):
+    """Base of all errors with an HTTP status, a stable code and a message written for the person who meets it."""
+
+    status = 500
+    code = "error"
+
+    def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        if code:
+            self.code = code
+
+    def as_json(self) -> Mapping[str, Any]:
+        """The one error shape of every dialect of the portal's own API."""
+        return {"error": {"code": self.code, "message": self.message, "details": self.details}}
+
+
+class BadInput(PortalError):
+    status, code = 400, "bad_input"
+
+
+class TooLarge(BadInput):
+    status, code = 413, "too_large"
+
+
+class NotSignedIn(PortalError):
+    status, code = 401, "not_signed_in"
+
+
+class NotAllowed(PortalError):
+    status, code = 403, "not_allowed"
+
+
+class NotFound(PortalError):
+    status, code = 404, "not_found"
+
+
+class Conflict(PortalError):
+    status, code = 409, "conflict"
+
+
+class IllegalMove(Conflict):
+    code = "illegal_move"
+
+
+class StaleState(Conflict):
+    code = "stale_state"
+
+
+class Unavailable(PortalError):
+    status, code = 503, "unavailable"

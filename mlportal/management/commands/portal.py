@@ -1,0 +1,118 @@
+"""`manage.py portal`: everything on one machine, in the foreground."""
+
+import json
+import secrets
+import shutil
+import sys
+import time
+from typing import Any
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from experiments.models import Run
+from experiments.services import install_curated
+from experiments.services.compute import ensure_local_target
+from experiments.status import RUN_OWNED
+from mlportal import entrypoints
+from mlportal.access import services as access
+from mlportal.access.models import User, Workspace
+from mlportal.env import text
+from mlportal.errors import PortalError
+from mlportal.processes import Process, supervise
+
+
+class Command(BaseCommand):
+    help = "Start the whole portal on this machine: web, gateway, worker, beat and serving. Ctrl-C stops it."
+    requires_system_checks = "__all__"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--leave-runs",
+            action="store_true",
+            help="At the end, leave running scripts alone; the next start follows them.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        started = time.monotonic()
+        call_command("migrate", verbosity=0)
+        self._collect_static_files()
+        ensure_local_target()
+        password = self._first_administrator()
+        for workspace in Workspace.objects.all():
+            install_curated(workspace)
+        # The children are forked: no connection may be shared with them.
+        connections.close_all()
+        self._greet(password, time.monotonic() - started)
+        # A worker that ends first can still store what its runs gave; web goes first, so that nobody asks for more.
+        supervise(
+            [
+                Process("beat", entrypoints.beat),
+                Process("worker", entrypoints.worker, patience=20),
+                Process("serving", entrypoints.serving, patience=15),
+                Process("web", entrypoints.web),
+            ]
+        )
+        self._end_runs(leave=options["leave_runs"])
+
+    def _collect_static_files(self) -> None:
+        """Only when a file has changed: compressing takes longer than all the rest of a start."""
+        stamp = settings.STATIC_ROOT / ".stamp"
+        found = sorted(
+            f"{path} {storage.get_modified_time(path).isoformat()}"
+            for finder in get_finders()
+            for path, storage in finder.list([])
+        )
+        wanted = json.dumps(found)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        shutil.rmtree(settings.STATIC_ROOT, ignore_errors=True)
+        call_command("collectstatic", interactive=False, verbosity=0)
+        stamp.write_text(wanted)
+
+    def _first_administrator(self) -> str | None:
+        """The generated password, the one time that it is made."""
+        if User.objects.exists():
+            return None
+        given = text("MLPORTAL_ADMIN_PASSWORD")
+        password = given or secrets.token_urlsafe(15)
+        try:
+            access.create_administrator("admin", password)
+        except PortalError as error:
+            raise CommandError(f"{error.message} Set MLPORTAL_ADMIN_PASSWORD to a longer one.") from None
+        return None if given else password
+
+    def _greet(self, password: str | None, seconds: float) -> None:
+        lines = ["", f"  mlportal is at {settings.PUBLIC_URL}"]
+        if password:
+            lines += [
+                "",
+                "  Log in as  admin",
+                f"  password   {password}",
+                "  It is shown this one time; change it on your account page.",
+            ]
+        lines += ["", f"  Everything is kept in {settings.HOME}. Ctrl-C stops the portal.", ""]
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+
+    def _end_runs(self, *, leave: bool) -> None:
+        """The runners do not end with the worker. Unless told otherwise, the scripts end with the portal."""
+        from experiments.runner import launch
+        from experiments.services.starting import run_directory
+
+        running = list(Run.objects.filter(status__in=RUN_OWNED))
+        if not running:
+            return
+        if leave:
+            self.stderr.write(f"{len(running)} scripts go on running; the next start of the portal follows them.")
+            return
+        self.stderr.write(f"Ending {len(running)} running scripts (--leave-runs leaves them running).")
+        for run in running:
+            launch.request_cancel(run_directory(run))
+        deadline = time.monotonic() + settings.RUN_CANCEL_GRACE_SECONDS + 5
+        while time.monotonic() < deadline and any(launch.is_alive(run_directory(run)) for run in running):
+            time.sleep(0.1)
+        sys.stderr.flush()

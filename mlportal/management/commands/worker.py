@@ -1,0 +1,17 @@
+"""`manage.py worker`: a worker on a further machine (BROKER_URL, DATABASE_URL and STORAGE_URL say where the portal is)."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from mlportal import entrypoints
+
+
+class Command(BaseCommand):
+    help = "Take runs of the given compute targets on this machine."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--targets", nargs="+", default=["local"], help="Names of compute targets")
+
+    def handle(self, *args: Any, targets: list[str], **options: Any) -> None:
+        entrypoints.worker(targets)

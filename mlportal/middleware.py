@@ -1,0 +1,24 @@
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from mlportal.errors import PortalError
+
+
+class PortalErrorMiddleware:
+    """A PortalError that leaves a page's view becomes one page (or a fragment for htmx), with the error's own status."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, PortalError):
+            return None
+        if request.path.startswith("/api/"):
+            return JsonResponse(error.as_json(), status=error.status)
+        template = "partials/error.html" if request.headers.get("HX-Request") else "error.html"
+        return render(request, template, {"error": error}, status=error.status)

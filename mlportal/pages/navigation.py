@@ -1,0 +1,28 @@
+"""The entries of the side bar, and which of them a page belongs to."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`pages` are the URL names that light it up; `key` follows `g` on the keyboard."""
+
+    page: str
+    label: str
+    icon: str
+    key: str
+    pages: frozenset[str] = frozenset()
+
+    def is_here(self, url_name: str | None) -> bool:
+        return url_name == self.page or url_name in self.pages
+
+
+ENTRIES = (
+    Entry("overview", "Overview", "layout-dashboard", "o"),
+    Entry("experiments", "Experiments", "flask", "e", frozenset({"experiment", "run"})),
+    Entry("environments", "Environments", "package", "v", frozenset({"environment", "environment-new"})),
+    Entry("models", "Models", "box", "m", frozenset({"model", "model-version"})),
+    Entry("deployments", "Deployments", "rocket", "d", frozenset({"deployment"})),
+    Entry("compute", "Compute", "cpu", "c"),
+    Entry("members", "Members", "users", "u"),
+)

@@ -1,0 +1,275 @@
+"""All settings, each from the environment with a default that suits one machine. `docs/settings.md` is made from this file."""
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import dj_database_url
+from csp.constants import SELF, UNSAFE_INLINE
+
+from mlportal import env
+from mlportal.secret import read_or_make_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME = Path(env.text("MLPORTAL_HOME", str(BASE_DIR / "var"))).resolve()
+HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+# --- Where it listens, and for whom
+BIND = env.text("MLPORTAL_BIND", "127.0.0.1:8000")
+PUBLIC_URL = env.text("MLPORTAL_PUBLIC_URL", "http://" + BIND.replace("0.0.0.0", "127.0.0.1")).rstrip("/")
+DEBUG = env.boolean("MLPORTAL_DEBUG", False)
+SECRET_KEY = env.text("MLPORTAL_SECRET_KEY") or read_or_make_secret(HOME / "secret.key")
+ALLOWED_HOSTS = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    BIND.rpartition(":")[0],
+    urlsplit(PUBLIC_URL).hostname or "localhost",
+    *env.words("MLPORTAL_ALLOWED_HOSTS"),
+]
+HTTPS = PUBLIC_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_NAME = "mlportal_session"
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "SAMEORIGIN"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "style-src": [SELF, UNSAFE_INLINE],  # plotly writes a <style> element for its charts
+        "img-src": [SELF, "data:", "blob:"],
+        "object-src": ["'none'"],
+        "base-uri": [SELF],
+        "frame-ancestors": [SELF],
+        "form-action": [SELF],
+    }
+}
+
+# --- The application
+INSTALLED_APPS = [
+    "mlportal",
+    "mlportal.access",
+    "mlportal.blobs",
+    "experiments",
+    "models_registry",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "axes",
+    "django_filters",
+    "django_htmx",
+    "drf_spectacular",
+    "rest_framework",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "mlportal.middleware.PortalErrorMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "mlportal.urls"
+ASGI_APPLICATION = "mlportal.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "mlportal.context.portal",
+            ],
+        },
+    }
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- People
+AUTH_USER_MODEL = "access.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "login", "/", "login"
+AXES_FAILURE_LIMIT = env.integer("MLPORTAL_LOGIN_ATTEMPTS", 10, least=1)
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
+AXES_VERBOSE = False
+
+# --- The three that leave the embedded default
+DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{HOME / 'portal.sqlite3'}")
+BROKER_URL = env.text("BROKER_URL", "filesystem://")
+STORAGE_URL = env.text("STORAGE_URL", f"file://{HOME / 'storage'}")
+
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Deferred transactions that turn into writers fail at once with "database is locked", whatever the timeout.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;",
+    }
+    # Several processes write at once in the tests, which an in-memory database cannot show.
+    DATABASES["default"]["TEST"] = {"NAME": str(HOME / f"test-{os.getpid()}.sqlite3")}
+
+
+def _blob_storage(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    if parts.scheme == "s3":
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        return {
+            "BACKEND": "storages.backends.s3.S3Storage",
+            "OPTIONS": {
+                "bucket_name": parts.netloc,
+                "location": parts.path.strip("/"),
+                "file_overwrite": True,
+                **query,
+            },
+        }
+    return {"BACKEND": "mlportal.blobs.storage.AtomicFileStorage", "OPTIONS": {"location": parts.path}}
+
+
+STATIC_URL = "static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": _blob_storage(STORAGE_URL),
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+# --- Celery: a message is only a wake-up, the database is the truth
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False  # a late ack on Redis starts anything longer than the visibility timeout again
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "environments"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
+if BROKER_URL.startswith("filesystem:"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(HOME / "broker" / "queue"),
+        "data_folder_out": str(HOME / "broker" / "queue"),
+        "control_folder": str(HOME / "broker" / "control"),
+        "polling_interval": 0.05,
+    }
+    for folder in ("queue", "control"):
+        (HOME / "broker" / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+WORKER_THREADS = env.integer("MLPORTAL_WORKER_THREADS", 32, least=2)  # most of them sleep, following a run
+BEAT_SECONDS = 3
+CELERY_BEAT_SCHEDULE = {
+    "reap": {"task": "experiments.reap", "schedule": BEAT_SECONDS, "options": {"expires": BEAT_SECONDS}},
+    "sweep": {"task": "experiments.sweep", "schedule": 3600.0, "options": {"expires": 600}},
+}
+
+# --- Limits; each says so when it is hit
+SNAPSHOT_MAX_BYTES = env.size("MLPORTAL_SNAPSHOT_MAX_BYTES", 300_000_000)
+SNAPSHOT_MAX_FILES = env.integer("MLPORTAL_SNAPSHOT_MAX_FILES", 2000, least=1)
+RUN_WALL_SECONDS = env.seconds("MLPORTAL_RUN_WALL", 30 * 86_400)
+RUN_LOG_BYTES = env.size("MLPORTAL_LOG_LIMIT", 100_000_000)
+RUN_OUTPUT_BYTES = env.size("MLPORTAL_OUTPUT_LIMIT", 10_000_000_000)
+RUN_OUTPUT_FILES = env.integer("MLPORTAL_OUTPUT_FILES", 10_000, least=1)
+RUN_OPEN_FILES = env.integer("MLPORTAL_RUN_OPEN_FILES", 4096, least=64)
+RUN_CANCEL_GRACE_SECONDS = env.seconds("MLPORTAL_CANCEL_GRACE", 10)
+LEASE_SECONDS = env.seconds("MLPORTAL_LEASE", 10)
+LOCAL_SLOTS = env.integer("MLPORTAL_LOCAL_SLOTS", max(1, os.cpu_count() or 1), least=1)
+ENVIRONMENT_BUILD_SECONDS = env.seconds("MLPORTAL_ENVIRONMENT_BUILD", 1800)
+ALLOWED_PACKAGE_INDEXES = env.words("MLPORTAL_PACKAGE_INDEXES")
+ALLOW_SOURCE_BUILDS = env.boolean("MLPORTAL_SOURCE_BUILDS", False)
+EXTRA_PYTHONS = [Path(path) for path in env.words("MLPORTAL_PYTHONS")]
+SERVICE_BODY_BYTES = env.size("MLPORTAL_SERVICE_BODY", 20_000_000)
+SERVICE_SECONDS = env.seconds("MLPORTAL_SERVICE_TIMEOUT", 60)
+SERVICE_REQUEST_LOG = 100
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 20_000  # before .amlignore has spoken; SNAPSHOT_MAX_FILES counts what stays
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+FILE_UPLOAD_TEMP_DIR = HOME / "tmp"
+FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700, exist_ok=True)
+FILE_UPLOAD_PERMISSIONS = 0o600
+
+# --- Folders of this machine's own work: nothing in them is needed by another machine
+RUNS_DIR = HOME / "runs"
+ENVIRONMENTS_DIR = HOME / "environments"
+SERVING_DIR = HOME / "serving"
+UV_CACHE_DIR = HOME / "uv-cache"
+SDK_DIR = BASE_DIR / "sdk"
+
+# --- The JSON API
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "mlportal.access.authentication.UserTokenAuthentication",
+        "experiments.api.authentication.RunTokenAuthentication",
+        "mlportal.access.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["mlportal.api.permissions.SignedInUser"],
+    "DEFAULT_RENDERER_CLASSES": ["mlportal.api.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["mlportal.api.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "mlportal.api.pagination.Pages",
+    "PAGE_SIZE": 50,
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "mlportal.api.exceptions.handle",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "mlportal",
+    "DESCRIPTION": "Train, track, register, deploy and watch scikit-learn models on machines of your own.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_PERMISSIONS": ["mlportal.api.permissions.SignedInUser"],
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("MLPORTAL_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},  # the filesystem broker has no host, and says so at every connection
+        "uvicorn.access": {"level": "WARNING"},
+    },
+}
+
+TESTING = "pytest" in sys.modules
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

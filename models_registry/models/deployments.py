@@ -1,0 +1,112 @@
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+
+from mlportal.access.models import Workspace
+from mlportal.uid import new_uid
+from models_registry.models.registry import ModelVersion
+from models_registry.querysets import DeploymentQuerySet
+from models_registry.status import DEPLOYMENT_COLOURS, DeploymentStatus
+
+service_name = RegexValidator(
+    r"\A[a-z][a-z0-9-]{1,30}[a-z0-9]\Z",
+    "3 to 32 lowercase letters, digits or hyphens; it starts with a letter and ends with a letter or digit.",
+)
+
+
+class Deployment(models.Model):
+    """A service: what is wanted (`version`, `wanted`), and what the supervisor has made of it (`status`, `live_version`).
+
+    Names are unique in the whole portal, because a service's address is /services/<name>/.
+    """
+
+    uid = models.CharField(max_length=32, unique=True, default=new_uid, editable=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="deployments")
+    name = models.CharField(max_length=32, unique=True, validators=[service_name])
+    description = models.CharField(max_length=500, blank=True)
+    status = models.CharField(max_length=20, choices=DeploymentStatus.choices, default=DeploymentStatus.TRANSITIONING)
+    wanted = models.BooleanField(default=True, help_text="Off: stopped on request")
+    version = models.ForeignKey(
+        ModelVersion, models.PROTECT, related_name="deployments", help_text="The version that is wanted"
+    )
+    generation = models.PositiveIntegerField(default=1, help_text="Grows with everything that a person asks for")
+    live_version = models.ForeignKey(
+        ModelVersion, models.PROTECT, null=True, related_name="+", help_text="The version that answers"
+    )
+    socket = models.CharField(max_length=200, blank=True, help_text="Where the replica that answers listens")
+    signature = models.JSONField(
+        null=True, help_text="What the model worker says of its model: methods, features, example"
+    )
+    auth_enabled = models.BooleanField(default=True)
+    primary_nonce = models.CharField(max_length=32, default=new_uid, editable=False)
+    secondary_nonce = models.CharField(max_length=32, default=new_uid, editable=False)
+    failure = models.TextField(blank=True, help_text="Why it is not healthy, for a person")
+    log = models.TextField(blank=True, help_text="The last lines that the model worker wrote")
+    replica = models.JSONField(default=dict, help_text="{pid, node, started_at, memory_bytes, restarts}")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = DeploymentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=DeploymentStatus.values), name="deployment_status_is_known")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("deployment", args=[self.workspace.name, self.name])
+
+    @property
+    def scoring_path(self) -> str:
+        return f"/services/{self.name}/score"
+
+    @property
+    def colour(self) -> str:
+        return DEPLOYMENT_COLOURS[DeploymentStatus(self.status)]
+
+
+class DeploymentEvent(models.Model):
+    """A status change or a redeploy. Rows are added, never changed."""
+
+    deployment = models.ForeignKey(Deployment, models.CASCADE, related_name="events")
+    old = models.CharField(max_length=20, choices=DeploymentStatus.choices, blank=True)
+    new = models.CharField(max_length=20, choices=DeploymentStatus.choices)
+    reason = models.TextField(blank=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.old} → {self.new}"
+
+
+class RequestLog(models.Model):
+    """One of the last requests to a service; excerpts only, cut at 2,000 characters."""
+
+    deployment = models.ForeignKey(Deployment, models.CASCADE, related_name="requests")
+    at = models.DateTimeField(default=timezone.now)
+    method = models.CharField(max_length=60, blank=True)
+    status = models.PositiveSmallIntegerField()
+    latency_ms = models.FloatField()
+    rows = models.PositiveIntegerField(default=0)
+    version = models.CharField(max_length=300, blank=True)
+    request = models.TextField(blank=True)
+    response = models.TextField(blank=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.method}"

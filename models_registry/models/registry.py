@@ -1,0 +1,109 @@
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from experiments.models import EnvironmentVersion, Run
+from mlportal.access.models import Workspace
+from mlportal.access.querysets import WorkspaceScoped
+from mlportal.blobs.models import Blob
+
+model_name = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_. -]{0,254}\Z",
+    "1 to 255 letters, digits, blanks, hyphens, dots or underscores; it starts with a letter or digit.",
+)
+
+
+class RegisteredModelQuerySet(WorkspaceScoped["RegisteredModel"]):
+    pass
+
+
+class ModelVersionQuerySet(WorkspaceScoped["ModelVersion"]):
+    workspace_path = "model__workspace"
+
+
+class Framework(models.TextChoices):
+    """Azure's `Model.Framework`."""
+
+    CUSTOM = "Custom"
+    TENSORFLOW = "TensorFlow"
+    SCIKITLEARN = "ScikitLearn"
+    ONNX = "Onnx"
+    TFKERAS = "TfKeras"
+    PYTORCH = "PyTorch"
+    MULTI = "Multi"
+
+
+class RegisteredModel(models.Model):
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="models")
+    name = models.CharField(max_length=255, validators=[model_name])
+    description = models.TextField(blank=True, max_length=5000)
+    last_version = models.PositiveIntegerField(default=0, editable=False)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = RegisteredModelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="one_model_per_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("model", args=[self.workspace.name, self.name])
+
+
+class ModelVersion(models.Model):
+    """A model's files as they came out of a run, with all that is needed to know and repeat how they came about."""
+
+    model = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="versions")
+    version = models.PositiveIntegerField()
+    run = models.ForeignKey(Run, models.SET_NULL, null=True, related_name="model_versions")
+    path = models.CharField(max_length=1024, help_text="In the run: a file or a folder")
+    environment_version = models.ForeignKey(
+        EnvironmentVersion, models.PROTECT, null=True, related_name="model_versions"
+    )
+    framework = models.CharField(max_length=20, choices=Framework.choices, default=Framework.SCIKITLEARN)
+    framework_version = models.CharField(max_length=50, blank=True)
+    cpu = models.FloatField(null=True, help_text="Cores of a replica")
+    memory_gb = models.FloatField(null=True, help_text="Gigabytes of a replica")
+    description = models.TextField(blank=True, max_length=5000)
+    tags = models.JSONField(default=dict, blank=True)
+    properties = models.JSONField(default=dict, blank=True)
+    inspection = models.JSONField(
+        null=True, help_text="{verdict, format, message, imports: [[module, name, verdict], …]}"
+    )
+    size = models.BigIntegerField(default=0)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ModelVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-version"]
+        constraints = [models.UniqueConstraint(fields=["model", "version"], name="one_version_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.model.name}:{self.version}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("model-version", args=[self.model.workspace.name, self.model.name, self.version])
+
+
+class ModelFile(models.Model):
+    """A file of a version. The blob is the run's own: registering copies no bytes, and outlives the run."""
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="files")
+    path = models.CharField(max_length=1024)
+    blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
+    size = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["path"]
+        constraints = [models.UniqueConstraint(fields=["version", "path"], name="one_model_file_per_path")]
+
+    def __str__(self) -> str:
+        return self.path

@@ -1,0 +1,3 @@
+from models_registry.querysets.deployments import DeploymentQuerySet
+
+__all__ = ["DeploymentQuerySet"]

@@ -1,0 +1,41 @@
+"""What was asked of a service, and what one may ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from models_registry.models import Deployment, RequestLog
+
+
+def example_request(deployment: Deployment) -> dict[str, Any] | None:
+    """A body for `score` that the model takes; None while nobody knows what it takes."""
+    signature = deployment.signature or {}
+    if not signature.get("example"):
+        return None
+    return {"data": signature["example"], "method": signature.get("default_method") or "predict"}
+
+
+def recent_requests(deployment: Deployment) -> QuerySet[RequestLog]:
+    """The last requests, newest first."""
+    return deployment.requests.all()[: settings.SERVICE_REQUEST_LOG]
+
+
+@transaction.atomic
+def keep_requests(rows: Iterable[RequestLog]) -> None:
+    """Add these to the logs of their services, and drop what is too old. Rows of services that are gone are dropped."""
+    rows = list(rows)
+    there = set(
+        Deployment.objects.filter(pk__in={row.deployment_id for row in rows})
+        .select_for_update()
+        .values_list("pk", flat=True)
+    )
+    RequestLog.objects.bulk_create(row for row in rows if row.deployment_id in there)
+    for pk in there:
+        log = RequestLog.objects.filter(deployment=pk)
+        for oldest in log.values_list("pk", flat=True)[settings.SERVICE_REQUEST_LOG :][:1]:
+            log.filter(pk__lte=oldest).delete()

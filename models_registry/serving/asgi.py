@@ -1,0 +1,104 @@
+"""The gateway on the portal's database, mounted at /services/ in the portal's ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from models_registry.serving.gateway import Gateway, Limits
+from models_registry.serving.gateway.http import Receive, Scope, Send
+from models_registry.serving.portal_routes import PortalRecorder, PortalRoutes, RequestBuffer
+
+requests = RequestBuffer()
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """A gateway with its routes. Connections to model workers belong to an event loop, so each loop has its own."""
+
+    gateway: Gateway
+    routes: PortalRoutes
+
+    def close(self) -> None:
+        self.gateway.dispatcher.close()
+        self.routes.close()
+
+
+_mounted: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Mounted] = weakref.WeakKeyDictionary()
+
+
+def mounted() -> Mounted:
+    """The gateway of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _mounted:
+        routes = PortalRoutes()
+        limits = Limits(body_bytes=settings.SERVICE_BODY_BYTES, deadline_seconds=settings.SERVICE_SECONDS)
+        gateway = Gateway(routes, PortalRecorder(requests, routes.version_of), limits)
+        _mounted[loop] = Mounted(gateway, routes)
+    return _mounted[loop]
+
+
+async def gateway_application(scope: Scope, receive: Receive, send: Send) -> None:
+    """ASGI: lifespan, and HTTP below /services/."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+        return
+    here = mounted()
+    if scope["type"] == "http":
+        await here.routes.be_ready_for(_service_in(scope["path"].removeprefix(scope.get("root_path", ""))))
+    await here.gateway(scope, receive, send)
+
+
+def _service_in(path: str) -> str:
+    _, _, below = path.partition("/services/")
+    return below.partition("/")[0]
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        kind = (await receive())["type"]
+        if kind == "lifespan.shutdown":
+            here = _mounted.pop(asyncio.get_running_loop(), None)
+            if here is not None:
+                here.close()
+            await asyncio.to_thread(requests.flush)
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return
+
+
+@dataclass(frozen=True)
+class ScoreAnswer:
+    """What a service answered: its status and its JSON."""
+
+    status: int
+    body: bytes
+
+
+async def score(name: str, key: str, body: bytes, content_type: str) -> ScoreAnswer:
+    """Ask a service as any caller would, inside this process: same checks, same log, same answer.
+
+    Without an event loop that goes on (a request under WSGI, a test) the connections are closed afterwards.
+    """
+    headers = [(b"content-type", content_type.encode("latin-1")), (b"authorization", f"Bearer {key}".encode())]
+    scope: Scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/services/{name}/score",
+        "root_path": "",
+        "headers": [*headers, (b"content-length", str(len(body)).encode())],
+    }
+    told: list[Scope] = []
+
+    async def receive() -> Scope:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Scope) -> None:
+        told.append(message)
+
+    await gateway_application(scope, receive, send)
+    answer = b"".join(message.get("body", b"") for message in told[1:])
+    return ScoreAnswer(told[0]["status"], answer)

@@ -1,0 +1,159 @@
+"""What the gateway asks of the portal: which services there are, from the database, and where requests are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection
+
+from mlportal.texts import storable
+from models_registry.models import Deployment, RequestLog
+from models_registry.serving.gateway import RequestRecord, Route
+from models_registry.services.keys import is_key, pair_of
+from models_registry.services.requests import keep_requests
+
+logger = logging.getLogger(__name__)
+FRESH_SECONDS = 0.5
+STALE_SECONDS = 1.0  # older than this is not answered from: a key may have been revoked
+MISS_SECONDS = 0.05  # who asks for what is not there cannot make the database work more often
+FLUSH_SECONDS = 1.0
+EXCERPT_CHARACTERS = 2000
+
+
+class PortalRoutes:
+    """Routes in memory, as old as `FRESH_SECONDS` under load. Belongs to one event loop; nothing is read while idle."""
+
+    def __init__(self) -> None:
+        self._routes: Mapping[str, Route] = {}
+        self._labels: Mapping[str, str] = {}
+        self._read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+        # A thread of its own: slow pages must not keep requests from finding their service.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="routes")
+
+    def lookup(self, workspace: str | None, name: str) -> Route | None:
+        if time.monotonic() - self._read_at > FRESH_SECONDS:
+            self._start_reading()
+        route = self._routes.get(name)
+        return route if route is not None and workspace in (None, route.workspace) else None
+
+    def version_of(self, deployment_id: str) -> str:
+        return self._labels.get(deployment_id, "")
+
+    async def be_ready_for(self, name: str) -> None:
+        """Called before each request: waits for the database when what is in memory is too old or lacks the name."""
+        age = time.monotonic() - self._read_at
+        if age > STALE_SECONDS or (name not in self._routes and age > MISS_SECONDS):
+            await asyncio.shield(self._start_reading())
+
+    def close(self) -> None:
+        self._thread.submit(connection.close)
+        self._thread.shutdown()
+
+    def _start_reading(self) -> asyncio.Task[None]:
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().create_task(self._read())
+        return self._reading
+
+    async def _read(self) -> None:
+        try:
+            routes = await asyncio.get_running_loop().run_in_executor(self._thread, read_routes)
+        except DatabaseError as error:  # what is known goes on being served
+            logger.warning("The database does not answer: %s", error)
+        else:
+            self._routes = {route.name: route for route in routes}
+            self._labels = {route.deployment_id: route.version for route in routes}
+        self._read_at = time.monotonic()
+
+
+def read_routes() -> list[Route]:
+    """Every service that there is, those that are stopped too: they answer 503, not 404."""
+    close_old_connections()
+    rows = Deployment.objects.select_related("workspace", "version__model", "live_version__model").defer(
+        "log", "failure"
+    )
+    return [route_of(row) for row in rows]
+
+
+def route_of(deployment: Deployment) -> Route:
+    pair = pair_of(deployment)
+    answering = deployment.live_version if deployment.live_version is not None else deployment.version
+    return Route(
+        deployment_id=str(deployment.pk),
+        name=deployment.name,
+        version=str(answering),
+        replicas=[Path(deployment.socket)] if deployment.wanted and deployment.socket else [],
+        authorize=lambda header: is_key(header, pair),
+        describe=deployment.signature or {},
+        auth_enabled=deployment.auth_enabled,
+        workspace=deployment.workspace.name,
+    )
+
+
+class RequestBuffer:
+    """The newest requests of each service, written by a thread every second; bounded, whatever the load."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, deque[RequestLog]] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, row: RequestLog) -> None:
+        with self._lock:
+            log = self._waiting.setdefault(row.deployment_id, deque(maxlen=settings.SERVICE_REQUEST_LOG))
+            log.append(row)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write_on, name="request-log", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def flush(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        rows = [row for log in waiting.values() for row in log]
+        if rows:
+            keep_requests(rows)
+
+    def _write_on(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            try:
+                self.flush()
+            except DatabaseError as error:  # the request log is a convenience: serving does not wait for it
+                logger.warning("Requests were not logged: %s", error)
+            finally:
+                connection.close()
+            time.sleep(FLUSH_SECONDS)
+
+
+class PortalRecorder:
+    def __init__(self, buffer: RequestBuffer, version_of: Callable[[str], str]) -> None:
+        self.buffer = buffer
+        self.version_of = version_of
+
+    def record(self, record: RequestRecord) -> None:
+        self.buffer.add(
+            RequestLog(
+                deployment_id=int(record.deployment_id),
+                at=datetime.fromtimestamp(record.time, UTC),
+                method=storable(record.method)[:60],
+                status=record.status,
+                latency_ms=record.latency_ms,
+                rows=record.rows or 0,
+                version=self.version_of(record.deployment_id),
+                request=storable(record.request)[:EXCERPT_CHARACTERS],
+                response=storable(record.response)[:EXCERPT_CHARACTERS],
+                error=record.error or "",
+            )
+        )

@@ -1,0 +1,119 @@
+"""The messages between gateway and model worker on their Unix socket. Python 3.6 and up, numpy and nothing else.
+
+A message is a header of 20 bytes, then a name (the method of a request, the error code of a failure), then the body:
+
+    u32 magic+version | u32 request id | u8 kind | u8 dtype | u8 dimensions | u8 length of name | u64 length of body
+
+The body of an ARRAY is its shape (u64 a dimension), then its items, little-endian, in C order; of JSON and ERROR, UTF-8
+text. An answer carries the id of its request. Whoever reads gives the largest body that it takes: neither side trusts
+the other with its memory.
+"""
+
+import json
+import struct
+from typing import Any, List, NamedTuple, Optional
+
+import numpy as np
+
+MAGIC = 0x4D4C5001
+HEADER = struct.Struct("<IIBBBBQ")
+JSON, ARRAY, ERROR = 1, 2, 3
+# The index is the code: append, never reorder.
+DTYPES = [np.dtype(code) for code in ("?", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8")]
+CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
+MAX_DIMENSIONS = 8
+DEFAULT_MAX_BODY = 1 << 28
+
+
+class ProtocolError(Exception):
+    """The other side sent what is not a message, or one larger than is taken."""
+
+
+class Message(NamedTuple):
+    """`payload` is an array, a JSON value, or the text of an ERROR, by `kind`."""
+
+    request_id: int
+    kind: int
+    name: str
+    payload: Any
+
+
+def encode(request_id: int, name: str, payload: Any) -> bytes:
+    """A message with `payload`: a numeric array as it is, else as JSON. Raises TypeError for what is neither."""
+    if isinstance(payload, np.ndarray):
+        little = payload.dtype.newbyteorder("<") if payload.dtype.byteorder == ">" else payload.dtype
+        code = CODES.get(little)
+        if code is None or payload.ndim > MAX_DIMENSIONS:
+            raise TypeError("arrays of %s with %d dimensions are not sent" % (payload.dtype, payload.ndim))
+        shape = struct.pack("<%dQ" % payload.ndim, *payload.shape)
+        items = payload.astype(little, copy=False).tobytes()
+        return _message(request_id, ARRAY, name, shape + items, code, payload.ndim)
+    return _message(request_id, JSON, name, json.dumps(payload).encode())
+
+
+def encode_error(request_id: int, code: str, message: str) -> bytes:
+    """An answer that says that the request failed: a short code and a text for a person."""
+    return _message(request_id, ERROR, code, message.encode("utf-8", "replace"))
+
+
+def _message(request_id: int, kind: int, name: str, body: bytes, dtype: int = 0, dimensions: int = 0) -> bytes:
+    label = name.encode()
+    if len(label) > 255:
+        raise TypeError("a name has at most 255 bytes")
+    return HEADER.pack(MAGIC, request_id, kind, dtype, dimensions, len(label), len(body)) + label + body
+
+
+class Decoder(object):
+    """Turns bytes, in whatever pieces they arrive, into messages."""
+
+    def __init__(self, max_body: int = DEFAULT_MAX_BODY) -> None:
+        self.max_body = max_body
+        self.buffer = bytearray()
+        self.needed = HEADER.size
+
+    def feed(self, data: bytes) -> List[Message]:
+        """The messages that `data` completes. Raises ProtocolError; the connection is of no use after it."""
+        self.buffer += data
+        messages = []
+        while len(self.buffer) >= self.needed:
+            message = self._take()
+            if message is None:
+                break
+            messages.append(message)
+        return messages
+
+    def _take(self) -> Optional[Message]:
+        magic, request_id, kind, dtype, dimensions, name_size, body_size = HEADER.unpack_from(self.buffer)
+        if magic != MAGIC:
+            raise ProtocolError("not a message of this protocol")
+        if body_size > self.max_body:
+            raise ProtocolError("a message of %d bytes, at most %d are taken" % (body_size, self.max_body))
+        self.needed = HEADER.size + name_size + body_size
+        if len(self.buffer) < self.needed:
+            return None
+        end_of_name = HEADER.size + name_size
+        try:
+            name = self.buffer[HEADER.size : end_of_name].decode()
+            # A copy, so that numpy gets memory that is aligned and its own.
+            payload = _decode(kind, dtype, dimensions, bytes(self.buffer[end_of_name : self.needed]))
+        except ValueError as error:
+            raise ProtocolError("a message that cannot be read: %s" % error) from None
+        del self.buffer[: self.needed]
+        self.needed = HEADER.size
+        return Message(request_id, kind, name, payload)
+
+
+def _decode(kind: int, dtype: int, dimensions: int, body: bytes) -> Any:
+    if kind == JSON:
+        return json.loads(body.decode())
+    if kind == ERROR:
+        return body.decode()
+    if kind != ARRAY or dtype >= len(DTYPES) or dimensions > MAX_DIMENSIONS or len(body) < 8 * dimensions:
+        raise ValueError("unknown kind or type")
+    shape = struct.unpack_from("<%dQ" % dimensions, body)
+    count = 1
+    for length in shape:
+        count *= length
+    if count * DTYPES[dtype].itemsize != len(body) - 8 * dimensions:
+        raise ValueError("the shape %s does not fit its items" % (shape,))
+    return np.frombuffer(body, dtype=DTYPES[dtype], offset=8 * dimensions).reshape(shape)

@@ -1,0 +1,301 @@
+"""One model worker process: start, watch, stop. No threads and no waiting: whoever supervises calls `poll()` often.
+
+The process dies with the thread that started it (PDEATHSIG), so the supervisor starts replicas from its main thread.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from models_registry.serving import protocol
+
+WORKER = Path(__file__).with_name("model_worker.py")
+MAX_SOCKET_PATH = 107  # sun_path holds 108 bytes, the last one NUL
+EXIT_OUT_OF_MEMORY = 5
+OUT_OF_MEMORY_SIGNS = (
+    "MemoryError",
+    "out of memory",
+    "bad_alloc",
+    "Unable to allocate",
+    "Memory allocation still failed",
+)
+
+
+class SocketPathTooLong(ValueError):
+    """A Unix socket cannot have this path: the kernel takes at most 107 bytes."""
+
+
+def socket_path(directory: Path, number: int | str) -> Path:
+    """A short path for a socket in `directory`. Raises SocketPathTooLong when the directory leaves no room."""
+    path = directory / f"{number}.s"
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise SocketPathTooLong(
+            f"{path} has {len(os.fsencode(path))} bytes, but the path of a socket has at most {MAX_SOCKET_PATH}: "
+            "choose a shorter home folder"
+        )
+    return path
+
+
+class State(enum.Enum):
+    """The states of a replica, in the order of its life. READY and UNRESPONSIVE may alternate."""
+
+    STARTING = "starting"
+    READY = "ready"
+    UNRESPONSIVE = "unresponsive"
+    STOPPING = "stopping"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a replica may use. None is no limit."""
+
+    memory_bytes: int | None = None
+    open_files: int | None = 1024
+    file_bytes: int | None = 100 << 20  # of each file that it writes, its log included
+    start_seconds: float = 60
+    health_seconds: float = 30  # silent for longer: UNRESPONSIVE
+
+
+@dataclass(frozen=True, slots=True)
+class ExitInfo:
+    """How a replica ended. `reason` is a sentence for the page."""
+
+    code: int | None
+    signal: int | None
+    expected: bool
+    out_of_memory: bool
+    lived_seconds: float
+    reason: str
+
+
+@dataclass
+class Backoff:
+    """How long to wait before a replica is started again, and when to give up.
+
+    A replica that lived shorter than `quick_seconds` failed quickly; `give_up_after` of those in a row end it.
+    """
+
+    first: float = 1.0
+    longest: float = 30.0
+    quick_seconds: float = 60.0
+    give_up_after: int = 5
+    failures: int = 0
+
+    def failed(self, lived_seconds: float) -> float | None:
+        """Seconds until the next start (1, 2, 4, … ), or None: give up."""
+        if lived_seconds >= self.quick_seconds:
+            self.failures = 0
+        self.failures += 1
+        if self.failures >= self.give_up_after:
+            return None
+        return min(self.first * 2.0 ** (self.failures - 1), self.longest)
+
+
+@dataclass
+class Replica:
+    """A model worker. After `start`, call `poll` every second or so; it returns the state and never blocks.
+
+    Paths are absolute: the process works in the folder of its socket. `environment` is all that it gets.
+    """
+
+    python: Path
+    model_path: Path
+    socket_path: Path
+    log_path: Path
+    environment: Mapping[str, str]
+    limits: Limits = field(default_factory=Limits)
+    framework: str = "ScikitLearn"
+    framework_version: str | None = None
+
+    describe: dict[str, Any] | None = field(default=None, init=False)  # set when the replica becomes ready
+    peak_memory_bytes: int | None = field(default=None, init=False)
+    exit: ExitInfo | None = field(default=None, init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _state: State = field(default=State.STARTING, init=False)
+    _started: float = field(default=0.0, init=False)
+    _kill_at: float | None = field(default=None, init=False)
+    _probe: _Probe | None = field(default=None, init=False)
+    _last_answer: float = field(default=0.0, init=False)
+    _complaint: str | None = field(default=None, init=False)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process. Raises OSError when its Python or its log cannot be opened, SocketPathTooLong."""
+        socket_path(self.socket_path.parent, self.socket_path.stem)
+        self.socket_path.unlink(missing_ok=True)
+        spec = {
+            "parent": os.getpid(),
+            "memory_bytes": self.limits.memory_bytes,
+            "open_files": self.limits.open_files,
+            "file_bytes": self.limits.file_bytes,
+            "framework_version": self.framework_version,
+        }
+        command = [str(self.python), "-I", "-u", str(WORKER), "--socket", str(self.socket_path)]
+        command += ["--model", str(self.model_path), "--framework", self.framework, "--spec", json.dumps(spec)]
+        self._started = time.monotonic()
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(self.environment),
+                cwd=self.socket_path.parent,
+                start_new_session=True,
+            )
+
+    def poll(self) -> State:
+        """Look after the process: notice its end, ask for its health, kill what overran its time. Never blocks."""
+        if self._process is None or self._state is State.EXITED:
+            return self._state
+        if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            self._bury()
+            return self._state
+        now = time.monotonic()
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_group()
+        if self._state is not State.STOPPING:
+            self._ask(now)
+        return self._state
+
+    def stop(self, drain_seconds: float = 10) -> None:
+        """Ask the process to answer what it has and end; `poll` kills it after `drain_seconds`."""
+        if self._process is None or self._state is State.EXITED:
+            return
+        self._state = State.STOPPING
+        self._kill_at = time.monotonic() + drain_seconds
+        self._close_probe()
+        # Not Popen.terminate: it would reap a process that has just ended, and `poll` must see the end itself.
+        os.kill(self._process.pid, signal.SIGTERM)
+
+    def tail_log(self, size: int = 16_384) -> str:
+        """The last `size` bytes of the log as text."""
+        try:
+            with self.log_path.open("rb") as log:
+                log.seek(max(0, os.fstat(log.fileno()).st_size - size))
+                return log.read(size).decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        except FileNotFoundError:
+            return ""
+
+    def _ask(self, now: float) -> None:
+        method = "health" if self.describe else "describe"
+        if self._probe is None:
+            self._probe = _Probe.begin(self.socket_path, method)
+        answer = self._probe.answer() if self._probe else None
+        if self._probe and self._probe.broken:
+            self._close_probe()
+        if answer is not None:
+            self._close_probe()
+            self._last_answer = now
+            self._state = State.READY
+            if method == "describe":
+                self.describe = answer
+            else:
+                self.peak_memory_bytes = answer.get("peak_memory_bytes")
+        elif self._state is State.STARTING and now - self._started > self.limits.start_seconds:
+            self._complaint = f"it was not ready after {self.limits.start_seconds:g} s"
+            self._kill_group()
+        elif self._state is State.READY and now - self._last_answer > self.limits.health_seconds:
+            self._state = State.UNRESPONSIVE
+
+    def _close_probe(self) -> None:
+        if self._probe:
+            self._probe.close()
+            self._probe = None
+
+    def _kill_group(self) -> None:
+        """End the process and what it started. Only before it is reaped: later the group may be someone else's."""
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _bury(self) -> None:
+        assert self._process is not None
+        self._kill_group()
+        status = self._process.wait()
+        self._close_probe()
+        self.socket_path.unlink(missing_ok=True)
+        expected = self._state is State.STOPPING
+        code, by_signal = (status, None) if status >= 0 else (None, -status)
+        tail = self.tail_log(2048)
+        out_of_memory = not expected and (
+            code == EXIT_OUT_OF_MEMORY
+            or (status != 0 and any(sign in line for line in tail.splitlines()[-5:] for sign in OUT_OF_MEMORY_SIGNS))
+        )
+        self.exit = ExitInfo(
+            code=code,
+            signal=by_signal,
+            expected=expected,
+            out_of_memory=out_of_memory,
+            lived_seconds=time.monotonic() - self._started,
+            reason=self._reason(expected, out_of_memory, code, by_signal, tail),
+        )
+        self._state = State.EXITED
+
+    def _reason(self, expected: bool, out_of_memory: bool, code: int | None, by_signal: int | None, tail: str) -> str:
+        if expected:
+            return "stopped"
+        if self._complaint:
+            return self._complaint
+        if out_of_memory:
+            limit = self.limits.memory_bytes
+            return f"out of memory (its limit is {limit >> 20} MB)" if limit else "out of memory"
+        if by_signal == signal.SIGKILL:
+            return "killed (by the system when the machine runs out of memory, or by an administrator)"
+        if by_signal is not None:
+            return f"ended by signal {by_signal} ({signal.Signals(by_signal).name})"
+        last = tail.strip().splitlines()[-1:]
+        return f"exit code {code}" + (f": {last[0]}" if last else "")
+
+
+class _Probe:
+    """One question to the process on a connection of its own, without waiting."""
+
+    def __init__(self, connection: socket.socket, method: str) -> None:
+        self.connection = connection
+        self.broken = False
+        self._decoder = protocol.Decoder()
+        connection.send(protocol.encode(1, method, None))
+
+    @classmethod
+    def begin(cls, path: Path, method: str) -> _Probe | None:
+        """A probe, or None while nobody listens at `path`."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        try:
+            connection.connect(str(path))
+            return cls(connection, method)
+        except OSError:
+            connection.close()
+            return None
+
+    def answer(self) -> dict[str, Any] | None:
+        try:
+            data = self.connection.recv(1 << 20)
+            messages = self._decoder.feed(data)
+        except BlockingIOError:
+            return None
+        except (OSError, protocol.ProtocolError):
+            self.broken = True
+            return None
+        self.broken = not data
+        return messages[0].payload if messages and isinstance(messages[0].payload, dict) else None
+
+    def close(self) -> None:
+        self.connection.close()

@@ -1,0 +1,182 @@
+"""Keeps model workers equal to the deployments that the database asks for. Processes only, never HTTP.
+
+Everything is compared anew at every tick: what rows ask for, what processes are, what rows say of them. A supervisor
+that is killed takes its model workers along (the kernel sees to that), and the next one starts what rows ask for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from mlportal.errors import IllegalMove, StaleState
+from mlportal.texts import storable
+from models_registry.models import Deployment
+from models_registry.serving.materials import models_folder
+from models_registry.serving.replica import Backoff, socket_path
+from models_registry.serving.slots import Report, Slot
+
+logger = logging.getLogger(__name__)
+TICK_SECONDS = 0.2
+ROWS_SECONDS = 0.5
+END_SECONDS = 10.0
+RELATED = ("workspace", "version__model", "version__environment_version__environment", "live_version__model")
+
+
+class Supervisor:
+    """`run` in the thread that shall own the model workers: they end with it."""
+
+    def __init__(self, folder: Path | None = None, *, new_backoff: Callable[[], Backoff] = Backoff) -> None:
+        self.folder = folder or Path(settings.SERVING_DIR)
+        self.new_backoff = new_backoff
+        self.slots: dict[int, Slot] = {}
+        self._numbers = itertools.count(1)
+        self._versions_in_use: set[int] = set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set; then all model workers are ended. Waits while another supervisor has this folder."""
+        with self._alone(stop) as alone:
+            if not alone:
+                return
+            self._clean_sockets()
+            next_look = 0.0
+            while not stop.wait(TICK_SECONDS):
+                now = time.monotonic()
+                try:
+                    if now >= next_look:
+                        self._read_rows()
+                        next_look = now + ROWS_SECONDS
+                    self._tick()
+                except DatabaseError as error:  # what runs goes on running; rows are looked at again
+                    logger.warning("The database does not answer: %s", error)
+                    connections.close_all()
+            self._end()
+
+    @contextmanager
+    def _alone(self, stop: threading.Event) -> Iterator[bool]:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.folder / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while not stop.is_set():
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    stop.wait(TICK_SECONDS)
+                    continue
+                yield True
+                return
+            yield False
+        finally:
+            os.close(descriptor)
+
+    def _clean_sockets(self) -> None:
+        shutil.rmtree(self.folder / "s", ignore_errors=True)
+        (self.folder / "s").mkdir(mode=0o700)
+
+    def _next_socket(self) -> Path:
+        return socket_path(self.folder / "s", next(self._numbers))
+
+    def _read_rows(self) -> None:
+        """One small query; whole rows are fetched only where something was asked for."""
+        stamps = dict(
+            (pk, (generation, status))
+            for pk, generation, status in Deployment.objects.values_list("pk", "generation", "status")
+        )
+        for pk, slot in self.slots.items():
+            if pk not in stamps:
+                slot.deployment.wanted = False  # deleted
+        changed = [
+            pk
+            for pk, stamp in stamps.items()
+            if pk not in self.slots or stamp != (self.slots[pk].deployment.generation, self.slots[pk].deployment.status)
+        ]
+        for deployment in self._rows().filter(pk__in=changed):
+            if deployment.pk in self.slots:
+                self.slots[deployment.pk].deployment = deployment
+            else:
+                self.slots[deployment.pk] = Slot(
+                    deployment, self.folder, self._next_socket, self.new_backoff, settings.SERVICE_SECONDS
+                )
+        for pk in [pk for pk, slot in self.slots.items() if pk not in stamps and slot.is_empty]:
+            del self.slots[pk]
+
+    def _tick(self) -> None:
+        for slot in self.slots.values():
+            try:
+                report = slot.tick()
+                if report is not None:
+                    self._write(slot, report)
+            except DatabaseError:
+                raise
+            except Exception:  # the edge of the process: a fault with one deployment must not end all the others
+                logger.exception("Deployment %s could not be looked after.", slot.deployment)
+        self._tidy()
+
+    def _write(self, slot: Slot, report: Report) -> None:
+        row = slot.deployment
+        changes = {name: storable(value) for name, value in report.fields.items() if getattr(row, name) != value}
+        if row.status == report.status and not changes:
+            return
+        changes["updated_at"] = timezone.now()
+        try:
+            if row.status == report.status:
+                same = Deployment.objects.filter(pk=row.pk, generation=row.generation, status=row.status)
+                same.update(**changes)
+            else:
+                logger.info("Deployment %s: %s → %s: %s", row, row.status, report.status, report.reason)
+                Deployment.objects.move(row, report.status, reason=report.reason, **changes)
+        except (StaleState, IllegalMove):
+            logger.info("Deployment %s was asked for something else meanwhile.", row)
+        # Whoever wrote: the row as it is now. A row that is gone is noticed at the next look.
+        slot.deployment = self._rows().filter(pk=row.pk).first() or row
+
+    def _rows(self) -> QuerySet[Deployment]:
+        return Deployment.objects.select_related(*RELATED)
+
+    def _tidy(self) -> None:
+        """Model files that no worker uses any more."""
+        used = {version for slot in self.slots.values() for version in slot.versions()}
+        if used == self._versions_in_use:
+            return
+        self._versions_in_use = used
+        for folder in models_folder().glob("*"):
+            if folder.name.isdigit() and int(folder.name) not in used:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _end(self) -> None:
+        for slot in self.slots.values():
+            slot.drain_seconds = min(slot.drain_seconds, END_SECONDS)
+            slot.tick(closing=True)
+        deadline = time.monotonic() + END_SECONDS + 2
+        while not all(slot.is_empty for slot in self.slots.values()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+            for slot in self.slots.values():
+                slot.tick(closing=True)
+        connections.close_all()
+
+
+def serve_forever() -> None:
+    """The process `serving`: until SIGTERM or SIGINT."""
+    stop = threading.Event()
+
+    def ask(*_: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    Supervisor().run(stop)

@@ -1,0 +1,205 @@
+"""One version's model worker, kept alive: get ready, start, watch, start again after a pause, give up."""
+
+from __future__ import annotations
+
+import enum
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from mlportal.node import node_name
+from models_registry.models import ModelVersion
+from models_registry.serving.materials import Preparation
+from models_registry.serving.replica import Backoff, Limits, Replica, State
+
+DEFAULT_MEMORY_BYTES = 2_000_000_000
+EXIT_NOT_LOADED = 3  # of model_worker.py: the same file in the same environment fails the same way again
+POLL_SECONDS = 0.5  # of a replica that is well
+FACTS_SECONDS = 5.0
+
+
+class Phase(enum.Enum):
+    PREPARING = "preparing"
+    STARTING = "starting"
+    READY = "ready"
+    WAITING = "waiting"
+    GIVEN_UP = "given up"
+
+
+@dataclass
+class Worker:
+    """Call `tick` often, from the thread that made it: the process ends with that thread."""
+
+    version: ModelVersion
+    log_path: Path
+    scratch: Path
+    next_socket: Callable[[], Path]
+    backoff: Backoff
+
+    phase: Phase = field(default=Phase.PREPARING, init=False)
+    problem: str = field(default="", init=False)  # why it is not ready, when it ought to be
+    problem_log: str = field(default="", init=False)
+    replica: Replica | None = field(default=None, init=False)
+    restarts: int = field(default=0, init=False)
+    started_at: datetime | None = field(default=None, init=False)
+    _preparation: Preparation | None = field(default=None, init=False)
+    _resume_at: float = field(default=0.0, init=False)
+    _poll_at: float = field(default=0.0, init=False)
+    _silent_since: float | None = field(default=None, init=False)
+    _stopping: bool = field(default=False, init=False)
+    _facts: dict[str, Any] = field(default_factory=dict, init=False)
+    _log: str = field(default="", init=False)
+    _facts_at: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        self.log_path.unlink(missing_ok=True)
+        self._preparation = Preparation(self.version)
+
+    @property
+    def answers(self) -> bool:
+        return self.phase is Phase.READY
+
+    @property
+    def is_silent(self) -> bool:
+        return self._silent_since is not None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.replica is None or self.replica.poll() is State.EXITED
+
+    @property
+    def socket(self) -> str:
+        return str(self.replica.socket_path) if self.replica and self.answers else ""
+
+    @property
+    def signature(self) -> dict[str, Any] | None:
+        return self.replica.describe if self.replica else None
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        if self.phase is Phase.WAITING and now >= self._resume_at:
+            self.phase, self._preparation = Phase.PREPARING, Preparation(self.version)
+        elif self.phase is Phase.PREPARING:
+            self._go_on_preparing()
+        elif self.replica and (self.phase is Phase.STARTING or (self.phase is Phase.READY and now >= self._poll_at)):
+            self._poll_at = now + POLL_SECONDS
+            self._look_at(self.replica, now)
+
+    def stop(self, drain_seconds: float) -> None:
+        """Answer what has come and end. Asking again does not lengthen the time for that."""
+        if self.replica and not self._stopping:
+            self._stopping = True
+            self.replica.stop(drain_seconds)
+
+    def facts(self) -> tuple[dict[str, Any], str]:
+        """({pid, node, started_at, memory_bytes, restarts}, the last lines of its log); read anew every few seconds."""
+        now = time.monotonic()
+        if now >= self._facts_at:
+            self._facts_at = now + FACTS_SECONDS
+            replica = self.replica
+            alive = replica is not None and self.phase in (Phase.STARTING, Phase.READY)
+            self._log = self.problem_log or (replica.tail_log() if replica else "")
+            self._facts = {
+                "pid": replica.pid if replica and alive else None,
+                "node": node_name(),
+                "started_at": self.started_at.isoformat() if self.started_at and alive else None,
+                "memory_bytes": replica.peak_memory_bytes if replica and alive else None,
+                "restarts": self.restarts,
+            }
+        return self._facts, self._log
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._facts_at = 0.0
+
+    def _go_on_preparing(self) -> None:
+        preparation = self._preparation
+        if preparation is None or preparation.is_alive():
+            return
+        self._preparation = None
+        if preparation.materials is None:
+            problem = preparation.problem
+            self._give_up(str(problem), problem.log if problem else "")
+            return
+        try:
+            self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.replica = Replica(
+                python=preparation.materials.python,
+                model_path=preparation.materials.model,
+                socket_path=self.next_socket(),
+                log_path=self.log_path,
+                environment=self._environment(preparation.materials.python),
+                limits=self._limits(),
+                framework=self.version.framework,
+                framework_version=self.version.framework_version or None,
+            )
+            self.replica.start()
+        except (OSError, ValueError) as error:
+            self._give_up(f"The model worker could not be started: {error}", "")
+            return
+        self.started_at = datetime.now(UTC)
+        self._silent_since = None
+        self._enter(Phase.STARTING)
+
+    def _look_at(self, replica: Replica, now: float) -> None:
+        state = replica.poll()
+        if state is State.EXITED:
+            self._after_its_end(replica)
+        elif state is State.READY:
+            self._silent_since = None
+            if self.phase is not Phase.READY:
+                self.problem = ""
+                self._enter(Phase.READY)
+        elif state is State.UNRESPONSIVE:
+            self._silent_since = self._silent_since or now
+            if now - self._silent_since > replica.limits.health_seconds:
+                replica.stop(0)  # its end is then seen like any other
+
+    def _after_its_end(self, replica: Replica) -> None:
+        assert replica.exit is not None
+        reason = "it did not answer" if self.is_silent else replica.exit.reason
+        if replica.exit.code == EXIT_NOT_LOADED:
+            self._give_up(_sentence(reason), replica.tail_log())
+            return
+        pause = self.backoff.failed(replica.exit.lived_seconds)
+        if pause is None:
+            times = self.backoff.failures
+            self._give_up(_sentence(f"the model worker ended {times} times, at last: {reason}"), replica.tail_log())
+            return
+        self.restarts += 1
+        self.problem = _sentence(f"the model worker ended: {reason}") + f" It starts again in {pause:g} s."
+        self._resume_at = time.monotonic() + pause
+        self._enter(Phase.WAITING)
+
+    def _give_up(self, problem: str, log: str) -> None:
+        self.problem, self.problem_log = problem, log
+        self._enter(Phase.GIVEN_UP)
+
+    def _limits(self) -> Limits:
+        default = getattr(settings, "SERVICE_MEMORY_BYTES", DEFAULT_MEMORY_BYTES)
+        memory = self.version.memory_gb
+        return Limits(memory_bytes=int(memory * 1e9) if memory else default)
+
+    def _environment(self, python: Path) -> dict[str, str]:
+        """All that it gets: nothing of the portal's own environment."""
+        threads = str(max(1, round(self.version.cpu or 1)))
+        pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+        return {
+            "PATH": os.pathsep.join([str(python.parent), "/usr/bin", "/bin"]),
+            "HOME": str(self.scratch),
+            "TMPDIR": str(self.scratch),
+            "LANG": "C.UTF-8",
+            **dict.fromkeys(pools, threads),
+        }
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -1,0 +1,1 @@
+"""The names of the Azure ML SDK v1, on top of the portal's own client."""

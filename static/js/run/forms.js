@@ -1,0 +1,48 @@
+// Forms that post JSON to the API: cancel, re-run, tags, register. The server's refusal is shown where the person is.
+
+import { element } from "./format.js";
+import { ApiError, api } from "./http.js";
+
+/** Sends every `form[data-api]` as JSON and then follows its `data-then`: "refresh", or "go" to the answer's page. */
+export function setUpForms(root, refresh) {
+  root.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form[data-api]");
+    if (!form || event.defaultPrevented) return;
+    event.preventDefault();
+    const buttons = [...form.querySelectorAll("button")].filter((button) => !button.disabled);
+    for (const button of buttons) button.disabled = true;
+    tell(form, null);
+    try {
+      const answer = await api(form.dataset.api, { method: form.dataset.method ?? "POST", json: bodyOf(form) });
+      if (form.dataset.then === "go") return void location.assign(answer.page ?? form.dataset.page);
+      form.closest("dialog")?.close();
+      await refresh(form);
+    } catch (error) {
+      tell(form, error);
+    }
+    for (const button of buttons) button.disabled = false;
+  });
+}
+
+// A field's kind says how its text becomes JSON; what is empty is left out, so that the API's defaults hold.
+function bodyOf(form) {
+  const body = {};
+  for (const field of form.elements) {
+    if (!field.name || field.name === "csrfmiddlewaretoken" || field.value.trim() === "") continue;
+    body[field.name] = field.type === "number" ? Number(field.value) : field.value;
+  }
+  if (form.dataset.tag !== undefined) return tagOf(form, body);
+  return body;
+}
+
+function tagOf(form, { name, value }) {
+  if (form.dataset.tag === "remove") return { remove: [name] };
+  return { set: { [name]: value ?? "" } };
+}
+
+function tell(form, error) {
+  let box = form.querySelector("[data-form-error]") ?? document.querySelector("[data-page-error]");
+  box ??= form.appendChild(element("div", { "data-form-error": true }));
+  const known = error instanceof ApiError ? error.message : error && `Something went wrong: ${error.message}`;
+  box.replaceChildren(...(known ? [element("div", { class: "alert alert-danger mb-3", role: "alert" }, known)] : []));
+}

@@ -1,0 +1,76 @@
+// The run page: what the server rendered, brought to life.
+
+import { setUpDialogs } from "./dialogs.js";
+import { openScript, setUpFiles } from "./files-panel.js";
+import { setUpForms } from "./forms.js";
+import { LogPanel } from "./log-panel.js";
+import { MetricsPanel } from "./metrics-panel.js";
+import { Parts } from "./parts.js";
+import { RunStream } from "./stream.js";
+import { Tabs } from "./tabs.js";
+import { Timeline } from "./timeline.js";
+
+const page = JSON.parse(document.getElementById("run-data").textContent);
+const panel = (name) => document.getElementById(`panel-${name}`);
+const parts = new Parts(page.live);
+const stream = new RunStream(`${page.api}stream/`, page.api);
+const tabs = new Tabs(document.querySelector("[role=tablist]"));
+const timeline = new Timeline(document.getElementById("timeline"), page);
+const log = new LogPanel(panel("logs"), page, stream);
+const metrics = new MetricsPanel(panel("metrics"), page, stream);
+
+tabs.onShow("logs", (rest) => log.show(rest));
+tabs.onShow("metrics", () => metrics.show());
+tabs.onShow("code", () => openScript(panel("code")));
+setUpFiles(document.querySelector("[data-run-page]"));
+setUpForms(document, () => parts.refresh());
+setUpDialogs(document);
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-first-error]")) return;
+  event.preventDefault();
+  history.replaceState(null, "", "#logs");
+  tabs.show("logs", "error");
+});
+
+stream.addEventListener("run", ({ detail: run }) => {
+  Object.assign(page, { status: run.status, failure: run.failure });
+  timeline.update(run.phases, Boolean(run.ended_at));
+  parts.refresh();
+});
+stream.addEventListener("end", async () => {
+  page.final = true;
+  await parts.refresh();
+  await Promise.all([log.end(), metrics.refresh()]);
+});
+stream.addEventListener("build", ({ detail }) => showBuild(detail));
+stream.addEventListener("connection", ({ detail }) => tellConnection(detail));
+
+let buildText = "";
+let buildSeen = 0;
+document.addEventListener("part:exchanged", () => writeBuild());
+
+function showBuild({ after, text }) {
+  if (after <= buildSeen) return;
+  buildSeen = after;
+  buildText += text;
+  writeBuild();
+}
+
+function writeBuild() {
+  const box = document.querySelector("[data-build-log]");
+  if (!box || !buildText) return;
+  const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 30;
+  box.textContent = buildText;
+  box.closest("[hidden]")?.removeAttribute("hidden");
+  if (atEnd) box.scrollTop = box.scrollHeight;
+}
+
+function tellConnection({ state }) {
+  const banner = document.getElementById("connection");
+  banner.hidden = state === "live" || state === "ended";
+  banner.querySelector("[data-label]").textContent =
+    state === "refused" ? "You are signed out, or may no longer see this run. Load the page again." : "Connection lost, retrying…";
+}
+
+tabs.start();
+if (!page.final) stream.connect();

@@ -1,0 +1,136 @@
+"""Replicas that die, hang or are replaced while requests are on their way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models_registry.serving.replica import Replica, State
+from tests.serving.conftest import IRIS, Memory, until, wait_for
+
+Launch = Callable[..., Replica]
+
+
+def kill(replica: Replica) -> None:
+    assert replica.pid
+    os.kill(replica.pid, signal.SIGKILL)
+    until(lambda: replica.poll() is State.EXITED)
+
+
+@pytest.fixture
+def pair(launch: Launch, moody_model: Path) -> list[Replica]:
+    replicas = [launch(moody_model), launch(moody_model)]
+    return [wait_for(replica, State.READY) for replica in replicas]
+
+
+def score(http: httpx.Client, value: float, name: str = "moody") -> httpx.Response:
+    return http.post(f"/services/{name}/score", json={"data": [[value]]})
+
+
+def test_a_replica_killed_between_requests_is_passed_over(
+    http: httpx.Client, memory: Memory, pair: list[Replica]
+) -> None:
+    memory.publish("moody", *pair)
+    assert [score(http, 0).json() for _ in range(4)] == [[0.0]] * 4
+    kill(pair[0])
+    assert [score(http, 0).json() for _ in range(4)] == [[0.0]] * 4
+
+
+def test_a_request_on_a_killed_replica_is_answered_by_another(
+    http: httpx.Client, memory: Memory, pair: list[Replica]
+) -> None:
+    memory.publish("moody", *pair)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(score, http, 0.7)
+        time.sleep(0.3)
+        kill(pair[0])
+        assert answer.result().json() == [0.7]
+
+
+def test_a_request_waits_for_a_replacement(http: httpx.Client, memory: Memory, pair: list[Replica]) -> None:
+    memory.publish("moody", pair[0])
+    kill(pair[0])
+    timer = threading.Timer(0.3, lambda: memory.publish("moody", pair[1]))
+    timer.start()
+    assert score(http, 0).json() == [0.0]
+    timer.join()
+
+
+def test_a_request_that_kills_replicas_is_not_given_a_third(
+    http: httpx.Client, memory: Memory, launch: Launch, moody_model: Path, pair: list[Replica]
+) -> None:
+    third = wait_for(launch(moody_model), State.READY)
+    memory.publish("moody", *pair, third)
+    response = score(http, -1)
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "replica_crashed")
+    assert score(http, 0).json() == [0.0]
+    assert third.poll() is State.READY
+
+
+def test_no_replica_is_503_with_the_time_to_come_back(http: httpx.Client, memory: Memory, iris: Replica) -> None:
+    memory.publish("moody", describe=iris.describe)
+    response = http.post("/services/moody/score", json={"data": IRIS})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
+    assert int(response.headers["retry-after"]) > 0
+    assert http.get("/services/moody/v2/health/ready").status_code == 503
+    assert http.get("/services/moody/").json()["ready"] is False
+
+
+def test_a_model_that_takes_too_long_is_504_and_the_service_goes_on(
+    http: httpx.Client, memory: Memory, pair: list[Replica]
+) -> None:
+    memory.publish("moody", pair[0])
+    started = time.monotonic()
+    response = score(http, 4.5)
+    assert (response.status_code, response.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert time.monotonic() - started < 6
+    assert score(http, 0).json() == [0.0]
+
+
+def test_a_full_queue_is_429(http: httpx.Client, memory: Memory, pair: list[Replica]) -> None:
+    memory.publish("moody", pair[0])
+    with ThreadPoolExecutor(9) as threads:
+        answers = list(threads.map(lambda _: score(http, 0.3), range(9)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] * 8 + [429]
+
+
+def test_an_error_of_the_model_is_500_with_its_message(http: httpx.Client, memory: Memory, pair: list[Replica]) -> None:
+    memory.publish("moody", pair[0])
+    response = http.post("/services/moody/score", json={"data": [["text"]]})
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "model_error")
+    assert "TypeError" in response.json()["error"]["message"]
+
+
+def test_replacing_a_replica_under_load_fails_no_request(
+    http: httpx.Client, memory: Memory, pair: list[Replica]
+) -> None:
+    memory.publish("moody", pair[0])
+    stop = threading.Event()
+
+    def caller() -> list[int]:
+        statuses = []
+        while not stop.is_set():
+            statuses.append(score(http, 0.001).status_code)
+        return statuses
+
+    with ThreadPoolExecutor(4) as threads:
+        callers = [threads.submit(caller) for _ in range(4)]
+        time.sleep(0.3)
+        memory.publish("moody", pair[1])
+        pair[0].stop(drain_seconds=5)
+        until(lambda: pair[0].poll() is State.EXITED)
+        time.sleep(0.3)
+        stop.set()
+        statuses = [status for future in callers for status in future.result()]
+    assert len(statuses) > 50
+    assert set(statuses) == {200}
+    assert pair[0].exit and pair[0].exit.code == 0
