@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from mlportal.node import node_name
-from mlportal.processes import harden
+from mlportal.processes import STOP, harden
 
 
 def web() -> None:
@@ -40,7 +40,7 @@ def worker(targets: Sequence[str] = ("local",)) -> None:
 
     harden()
     worker_ready.connect(lambda **kwargs: working.arrive(targets), weak=False)
-    worker_shutting_down.connect(lambda **kwargs: working.STOP.set(), weak=False)
+    worker_shutting_down.connect(lambda **kwargs: STOP.set(), weak=False)
     queues = [settings.CELERY_TASK_DEFAULT_QUEUE, f"node.{node_name()}", *(f"compute.{name}" for name in targets)]
     arguments = ["worker", "--pool=threads", f"--concurrency={settings.WORKER_THREADS}", f"--queues={','.join(queues)}"]
     app.worker_main([*arguments, "--loglevel=INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"])

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME = 1, 4, 15
 LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0  # who lived that long starts again without a pause
+STOP = threading.Event()  # set in a process that was asked to end: what takes long gives back its work
 
 
 @dataclass

@@ -157,11 +157,11 @@ def _blob_storage(url: str) -> dict[str, object]:
 
 
 STATIC_URL = "static/"
-STATIC_ROOT = HOME / "static"
+STATIC_ROOT = BASE_DIR / "build" / "static"  # made from the sources, the same for every home
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": _blob_storage(STORAGE_URL),
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "mlportal.pages.static.StaticFiles"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
@@ -192,6 +192,7 @@ WORKER_THREADS = env.integer("MLPORTAL_WORKER_THREADS", 32, least=2)  # most of 
 BEAT_SECONDS = 3
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "experiments.reap", "schedule": BEAT_SECONDS, "options": {"expires": BEAT_SECONDS}},
+    "inspect": {"task": "models_registry.resume", "schedule": 60.0, "options": {"expires": 30}},
     "sweep": {"task": "experiments.sweep", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

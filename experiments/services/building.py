@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from experiments import environments as conda
 from experiments.models import ComputeTarget, EnvironmentBuild, EnvironmentVersion, Run
+from experiments.querysets.runs import from_now
 from experiments.services import dispatch
 from experiments.services.journal import Journal
 from experiments.status import BuildStatus, RunStatus
@@ -19,6 +20,8 @@ from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import PortalError, StaleState, Unavailable
 from mlportal.node import node_name
+
+TRY_AGAIN_SECONDS = 600
 
 
 def is_built_here(version: EnvironmentVersion) -> bool:
@@ -45,6 +48,12 @@ def open_build(version: EnvironmentVersion) -> tuple[EnvironmentBuild, bool]:
             running = EnvironmentBuild.objects.under_way().filter(version=version, node=node).first()
             if running:
                 return running, False
+
+
+def failed_here_lately(version: EnvironmentVersion) -> bool:
+    """Whether this machine tried to build it and could not, so that it is no use to try again at once."""
+    failed = EnvironmentBuild.objects.filter(version=version, node=node_name(), status=BuildStatus.FAILED)
+    return failed.filter(ended_at__gt=from_now(-TRY_AGAIN_SECONDS)).exists()
 
 
 def request_build(version: EnvironmentVersion, *, by: User) -> EnvironmentBuild | None:
@@ -84,6 +93,8 @@ def carry_out(build: EnvironmentBuild) -> None:
     with Journal(build) as journal:
         try:
             _resolve_and_build(build, journal)
+        except StaleState:  # it was silent for so long that the reaper closed it, and has told who waited
+            return
         except conda.Canceled:
             EnvironmentBuild.objects.move(build, BuildStatus.CANCELED)
         except (conda.EnvironmentProblem, PortalError, OSError) as error:
@@ -96,7 +107,7 @@ def settle(build: EnvironmentBuild) -> None:
     """A build came to its end: tell the runs that wait for it."""
     for run in Run.objects.filter(build=build, status=RunStatus.PREPARING):
         if build.status == BuildStatus.FAILED:
-            _fail(run, build)
+            fail_run(run, build)
         else:
             dispatch.wake(run)
     waiting = Run.objects.filter(environment_version=build.version, status=RunStatus.QUEUED)
@@ -104,7 +115,8 @@ def settle(build: EnvironmentBuild) -> None:
         dispatch.wake_target(target)
 
 
-def _fail(run: Run, build: EnvironmentBuild) -> None:
+def fail_run(run: Run, build: EnvironmentBuild) -> None:
+    """The build that the run waited for has failed."""
     failure = {"type": "Environment", "message": build.error, "build": build.pk}
     try:
         Run.objects.move(run, RunStatus.FAILED, reason="The environment could not be built.", failure=failure)

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Subquery
 from django.utils import timezone
 
 from experiments import environments
@@ -85,7 +85,9 @@ def queue_place(run: Run) -> dict[str, Any]:
     on_target = Run.objects.filter(compute_target=target)
     position = None
     if run.status == RunStatus.QUEUED:
-        before = Q(queued_at__lt=run.queued_at) | Q(queued_at=run.queued_at, pk__lt=run.pk)
+        # Compared in the database: SQLite's clock writes fewer digits than Python, and compares them as text.
+        own = Subquery(on_target.filter(pk=run.pk).values("queued_at"))
+        before = Q(queued_at__lt=own) | Q(queued_at=own, pk__lt=run.pk)
         position = on_target.filter(before, status=RunStatus.QUEUED).count() + 1
     busy = on_target.filter(status__in=RUN_OWNED).count()
     return {"target": target.name, "position": position, "slots": target.slots, "busy": busy}

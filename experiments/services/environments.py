@@ -17,6 +17,8 @@ from experiments.services.building import (
     cancel_build,
     cancel_builds_nobody_waits_for,
     carry_out,
+    fail_run,
+    failed_here_lately,
     is_built_here,
     open_build,
     python_of,
@@ -35,6 +37,8 @@ __all__ = [
     "cancel_builds_nobody_waits_for",
     "carry_out",
     "check_definition",
+    "fail_run",
+    "failed_here_lately",
     "install_curated",
     "is_built_here",
     "lock_difference",
@@ -117,6 +121,8 @@ def _version_of(environment: Environment, text: str, as_of: date | None, by: Use
         where = f"line {first['line']}: " if first["line"] else ""
         raise BadInput(where + first["message"], code="bad_environment", field="definition", errors=errors)
     as_of = as_of or checked.spec.as_of
+    # Under the environment's lock: of two people who write the same at once, the second finds the first's.
+    environment = Environment.objects.select_for_update().get(pk=environment.pk)
     digest = hashlib.sha256(f"{text}\0{as_of}".encode()).hexdigest()
     known = environment.versions.filter(digest=digest).first()
     if known:

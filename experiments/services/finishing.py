@@ -70,8 +70,8 @@ def _store_files(run: Run, directory: Path) -> list[tuple[str, str]]:
         except OSError as error:
             unreadable.append((found.name, str(error)))
             continue
-        Artifact.objects.create(run=run, path=found.name, blob=blob, size=blob.size)
         Run.objects.renew(run, seconds=settings.LEASE_SECONDS)
+        Artifact.objects.get_or_create(run=run, path=found.name, defaults={"blob": blob, "size": blob.size})
     return [*skipped, *unreadable]
 
 
@@ -134,13 +134,18 @@ def _read_traceback(directory: Path) -> dict[str, Any]:
     summary = {
         "type": found.exception,
         "message": found.message,
-        "file": found.file,
+        "file": found.file and _in_snapshot(found.file, directory),
         "line": found.line,
-        "frames": [asdict(frame) for frame in found.frames],
+        "frames": [{**asdict(frame), "file": _in_snapshot(frame.file, directory)} for frame in found.frames],
         "offset": start + len(tail[: found.offset].encode(errors="surrogateescape")),
         "hint": hint,
     }
     return cast("dict[str, Any]", storable(summary))
+
+
+def _in_snapshot(file: str, directory: Path) -> str:
+    """A file of the snapshot by its name there: the folder of the run is nobody's business, and gone."""
+    return file.removeprefix(f"{directory}/work/")
 
 
 def _how_it_ended(ended: Exit | None) -> str:

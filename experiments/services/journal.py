@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 
 from experiments.models import BuildLogChunk, EnvironmentBuild
+from mlportal.processes import STOP
 
 logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.3
@@ -69,7 +70,7 @@ class Journal:
                 BuildLogChunk.objects.create(build=self._build, text=text)
             mine = EnvironmentBuild.objects.filter(pk=self._build.pk)
             mine.update(seen_at=Now())
-            if mine.filter(cancel_requested_at__isnull=False).exists():
+            if STOP.is_set() or mine.filter(cancel_requested_at__isnull=False).exists():
                 self._canceled.set()
         except DatabaseError as error:  # it comes back; the build need not wait for it
             logger.warning("The log of build %s waits: %s", self._build.pk, error)

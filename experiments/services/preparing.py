@@ -1,8 +1,8 @@
 """Preparing: from submitted to an environment that is there."""
 
-from experiments.models import Run
+from experiments.models import EnvironmentBuild, Run
 from experiments.services import dispatch, environments
-from experiments.status import RunStatus
+from experiments.status import BuildStatus, RunStatus
 from mlportal.errors import StaleState
 
 
@@ -24,6 +24,8 @@ def prepare(run: Run) -> None:
             reason = "environment built" if run.build_id else "environment found in the cache"
             Run.objects.move(run, RunStatus.QUEUED, reason=reason)
             dispatch.wake(run)
+        elif run.build and run.build.status == BuildStatus.FAILED:
+            environments.fail_run(run, run.build)  # who built it died before it could say so
         else:
             _wait_for_build(run)
     except StaleState:
@@ -33,7 +35,8 @@ def prepare(run: Run) -> None:
 def _wait_for_build(run: Run) -> None:
     assert run.environment_version is not None
     build, mine = environments.open_build(run.environment_version)
-    if not Run.objects.filter(pk=run.pk, status=run.status).update(build=build):
-        return
-    if mine:
+    waits = Run.objects.filter(pk=run.pk, status=run.status).update(build=build)
+    if mine and waits:
         environments.carry_out(build)
+    elif mine:
+        EnvironmentBuild.objects.move(build, BuildStatus.CANCELED)

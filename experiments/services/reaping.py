@@ -9,15 +9,17 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from experiments.models import ComputeNode, EnvironmentBuild, Run, Snapshot
 from experiments.querysets.runs import from_now
+from experiments.runner import launch
 from experiments.services import building, dispatch
-from experiments.status import RUN_FINAL, BuildStatus, RunStatus
+from experiments.status import BUILD_FINAL, RUN_FINAL, BuildStatus, RunStatus
 from mlportal.blobs import services as blobs
-from mlportal.blobs.models import Blob
 from mlportal.errors import StaleState
+from mlportal.node import node_name
 
 logger = logging.getLogger(__name__)
 RESEND_SECONDS = 15  # after which a message counts as lost
@@ -29,15 +31,19 @@ UNUSED_AFTER = timedelta(days=1)
 def reap() -> None:
     """Send lost messages again, give ownerless runs to a worker, close what its worker left open."""
     for build in EnvironmentBuild.objects.under_way().filter(seen_at__lt=from_now(-BUILDER_SILENT_SECONDS)):
-        _close_build(build)
+        if build.status == BuildStatus.WAITING and not _node_is_gone(build.node):
+            dispatch.wake_builder(build)
+            EnvironmentBuild.objects.filter(pk=build.pk).update(seen_at=Now())
+        else:
+            _close_build(build)
     unheard = Q(woken_at=None) | Q(woken_at__lt=from_now(-RESEND_SECONDS))
     waiting = Run.objects.filter(status__in=[RunStatus.NOT_STARTED, RunStatus.QUEUED]) | Run.objects.filter(
-        Q(build=None) | Q(build__status__in=[BuildStatus.READY, BuildStatus.CANCELED]), status=RunStatus.PREPARING
+        Q(build=None) | Q(build__status__in=BUILD_FINAL), status=RunStatus.PREPARING
     )
     for run in waiting.filter(unheard):
         dispatch.wake(run)
     for run in Run.objects.without_a_living_worker().filter(Q(woken_at=None) | Q(woken_at__lt=from_now(-2))):
-        if _node_is_gone(run):
+        if _node_is_gone(run.node):
             _give_up(run)
         else:
             dispatch.wake(run)
@@ -47,15 +53,16 @@ def sweep() -> None:
     """Free what nothing refers to any more: blobs and snapshots of uploads that became no run, folders of final runs."""
     before = timezone.now() - UNUSED_AFTER
     Snapshot.objects.filter(runs=None, created_at__lt=before).delete()
-    unused = Blob.objects.filter(created_at__lt=before).values_list("pk", flat=True)
-    freed = blobs.delete_unreferenced(unused.iterator())
-    if freed:
+    if freed := blobs.delete_unreferenced(before):
         logger.info("%d bytes freed.", freed)
     runs = Path(settings.RUNS_DIR)
     if runs.is_dir():
         names = {entry.name for entry in runs.iterdir()}
         for uid in Run.objects.filter(uid__in=names, status__in=RUN_FINAL).values_list("uid", flat=True):
-            shutil.rmtree(runs / uid, ignore_errors=True)
+            if launch.is_alive(runs / uid):  # the portal gave the run up while this machine was cut off from it
+                launch.request_cancel(runs / uid)
+            else:
+                shutil.rmtree(runs / uid, ignore_errors=True)
 
 
 def _close_build(build: EnvironmentBuild) -> None:
@@ -68,8 +75,11 @@ def _close_build(build: EnvironmentBuild) -> None:
     building.settle(build)
 
 
-def _node_is_gone(run: Run) -> bool:
-    return not ComputeNode.objects.filter(name=run.node, seen_at__gt=from_now(-NODE_GONE_SECONDS)).exists()
+def _node_is_gone(name: str) -> bool:
+    """This machine itself never is: after a long night it may reap before it has reported."""
+    if name == node_name():
+        return False
+    return not ComputeNode.objects.filter(name=name, seen_at__gt=from_now(-NODE_GONE_SECONDS)).exists()
 
 
 def _give_up(run: Run) -> None:

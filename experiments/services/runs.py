@@ -9,13 +9,13 @@ from django.db.models.functions import Now
 
 from experiments.models import Run, Tag
 from experiments.services import environments
-from experiments.services.submit import submit_run
+from experiments.services.submit import clean_tags, submit_run
 from experiments.status import RUN_OWNED, RunStatus
 from mlportal.access.models import User
 from mlportal.access.principals import RunPrincipal
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
-from mlportal.errors import BadInput, Conflict, NotAllowed, StaleState
+from mlportal.errors import Conflict, NotAllowed, StaleState
 
 
 def cancel_run(run: Run, *, by: User) -> None:
@@ -45,9 +45,10 @@ def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:
         raise Conflict("This run was not started by the portal, so there is nothing to start again.")
     version = run.environment_version
     if as_of is not None and as_of != version.as_of:
-        version = environments.add_version(
-            run.workspace, version.environment.name, version.definition, as_of=as_of, by=by
-        )
+        name = version.environment.name
+        if version.environment.curated:  # those have the portal's versions alone
+            name = f"{name}-as-of-{as_of}"[-255:]
+        version = environments.add_version(run.workspace, name, version.definition, as_of=as_of, by=by)
     return submit_run(
         run.workspace,
         experiment=run.experiment.name,
@@ -59,7 +60,7 @@ def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:
         name=run.name,
         environment_variables=run.environment_variables,
         wall_seconds=run.wall_seconds,
-        tags={tag.name: tag.value or "" for tag in run.tags.all()},
+        tags={tag.name: tag.value for tag in run.tags.all()},
         rerun_of=run,
         by=by,
     )
@@ -77,9 +78,7 @@ def require_writer(run: Run, by: Any) -> None:
 @transaction.atomic
 def set_tags(run: Run, tags: dict[str, str | None], *, by: Any) -> None:
     require_writer(run, by)
-    for name, value in tags.items():
-        if not name or len(name) > 250:
-            raise BadInput("A tag's name has 1 to 250 characters.", field="tags")
+    for name, value in clean_tags(tags).items():
         Tag.objects.update_or_create(run=run, name=name, defaults={"value": value})
     Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1)
 

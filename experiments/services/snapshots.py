@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from experiments import snapshots as folder
 from experiments.models import Snapshot
@@ -72,6 +73,8 @@ def _take(workspace: Workspace, intake: Callable[[], folder.Intake], by: User) -
         if made:
             digests = {entry.sha256 for entry in taken.manifest.entries}
             SnapshotBlob.objects.bulk_create(SnapshotBlob(snapshot=snapshot, blob_id=digest) for digest in digests)
+        else:  # touched, so that the sweeper does not take an old one before its first run is submitted
+            Snapshot.objects.filter(pk=snapshot.pk, runs=None).update(created_at=timezone.now())
     return Taken(snapshot, tuple(taken.notes))
 
 

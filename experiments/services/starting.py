@@ -25,7 +25,7 @@ def run_directory(run: Run) -> Path:
 
 
 def take_next(target: ComputeTarget, *, worker: str) -> Run | None:
-    """Claim the run that has waited longest, when the target has a free slot. None: nothing to take.
+    """Claim the run that has waited longest, when the target has a free slot. None: nothing to take here, or not yet.
 
     The row of the target is locked meanwhile, so that two workers do not both take its last slot.
     """
@@ -34,19 +34,21 @@ def take_next(target: ComputeTarget, *, worker: str) -> Run | None:
         on_target = Run.objects.filter(compute_target=target)
         if on_target.filter(status__in=RUN_OWNED).count() >= target.slots:
             return None
-        run = on_target.filter(status=RunStatus.QUEUED).order_by("queued_at", "pk").first()
-        if run is None or run.environment_version is None:
-            return None
-        if environments.is_built_here(run.environment_version):
-            try:
-                Run.objects.claim(run, worker=worker, node=node_name(), seconds=settings.LEASE_SECONDS)
-            except StaleState:
+        waiting = on_target.filter(status=RunStatus.QUEUED).select_related("environment_version")
+        for run in waiting.order_by("queued_at", "pk"):
+            assert run.environment_version is not None  # else it is not queued
+            if environments.is_built_here(run.environment_version):
+                try:
+                    Run.objects.claim(run, worker=worker, node=node_name(), seconds=settings.LEASE_SECONDS)
+                except StaleState:
+                    return None
+                return run
+            # Another machine prepared it; here it has to be built first, and its builder wakes the target.
+            if not environments.failed_here_lately(run.environment_version):
+                build, mine = environments.open_build(run.environment_version)
+                if mine:
+                    dispatch.wake_builder(build)
                 return None
-            return run
-        # Another machine prepared it; here it has to be built first. The run stays queued, the builder wakes the target.
-        build, mine = environments.open_build(run.environment_version)
-        if mine:
-            dispatch.wake_builder(build)
         return None
 
 

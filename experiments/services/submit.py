@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
@@ -15,10 +16,13 @@ from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import BadInput
+from mlportal.texts import storable
 
 MAX_ARGUMENTS = 1000
 MAX_ARGUMENT_CHARACTERS = 32_000  # the kernel refuses a single one of 128 KiB, and all of them together over 2 MiB
-RESERVED_VARIABLES = ("AZUREML_", "MLFLOW_", "MLPORTAL_", "LD_", "PYTHONPATH")
+MAX_TAG_CHARACTERS = 250
+RESERVED_PREFIXES = ("AZUREML_", "MLFLOW_", "MLPORTAL_", "LD_")
+RESERVED_VARIABLES = ("PATH", "PYTHONPATH", "HOME", "TMPDIR")
 
 
 @transaction.atomic
@@ -34,7 +38,7 @@ def submit_run(
     name: str = "",
     environment_variables: Mapping[str, str] | None = None,
     wall_seconds: int | None = None,
-    tags: Mapping[str, str] | None = None,
+    tags: Mapping[str, str | None] | None = None,
     rerun_of: Run | None = None,
     by: User,
 ) -> Run:
@@ -53,6 +57,13 @@ def submit_run(
     if compute_target is None:
         known = ", ".join(ComputeTarget.objects.usable_in(workspace).values_list("name", flat=True))
         raise BadInput(f"There is no compute target {target!r} here; there are: {known or 'none'}.", field="target")
+    if wall_seconds is not None and not 1 <= wall_seconds <= settings.RUN_WALL_SECONDS:
+        limit = settings.RUN_WALL_SECONDS
+        raise BadInput(
+            f"The time limit is from 1 to {limit} seconds (MLPORTAL_RUN_WALL).", field="wall_seconds", limit=limit
+        )
+    if storable(name) != name:
+        raise BadInput("The name holds a character that no text may have.", field="name")
     parent = get_or_make_experiment(workspace, experiment, by=by)
     run = Run.objects.create(
         workspace=workspace,
@@ -70,7 +81,7 @@ def submit_run(
         created_by=by,
     )
     run.events.create(new=RunStatus.NOT_STARTED, reason="submitted", actor=by)
-    Tag.objects.bulk_create(Tag(run=run, name=str(key)[:250], value=str(value)) for key, value in (tags or {}).items())
+    Tag.objects.bulk_create(Tag(run=run, name=key, value=value) for key, value in clean_tags(tags or {}).items())
     record("run.submit", by=by, workspace=workspace, subject=run.uid, experiment=parent.name)
     dispatch.wake(run)
     run.refresh_from_db()
@@ -98,13 +109,23 @@ def next_number(experiment: Experiment) -> int:
     return experiment.last_number
 
 
+def clean_tags(tags: Mapping[str, Any]) -> dict[str, str | None]:
+    """BadInput for a name that no tag has, or a text that no database takes; values become texts, None stays."""
+    for name, value in tags.items():
+        if not name or len(name) > MAX_TAG_CHARACTERS:
+            raise BadInput(f"A tag's name has 1 to {MAX_TAG_CHARACTERS} characters.", field="tags")
+        if storable(name) != name or storable(value) != value:
+            raise BadInput(f"The tag {storable(name)!r} holds a character that no text may have.", field="tags")
+    return {name: None if value is None else str(value) for name, value in tags.items()}
+
+
 def _clean_arguments(arguments: Sequence[Any]) -> list[str]:
     words = [str(argument) for argument in arguments]
     if len(words) > MAX_ARGUMENTS:
         raise BadInput(f"A script takes at most {MAX_ARGUMENTS} arguments here.", field="arguments")
     for word in words:
-        if "\0" in word:
-            raise BadInput("An argument holds a NUL character, which no program can be given.", field="arguments")
+        if storable(word) != word:
+            raise BadInput("An argument holds a character that no program can be given.", field="arguments")
         if len(word) > MAX_ARGUMENT_CHARACTERS:
             raise BadInput(f"An argument is longer than {MAX_ARGUMENT_CHARACTERS} characters.", field="arguments")
     return words
@@ -112,8 +133,8 @@ def _clean_arguments(arguments: Sequence[Any]) -> list[str]:
 
 def _clean_variables(variables: Mapping[str, Any]) -> dict[str, str]:
     for name, value in variables.items():
-        if not name or "=" in name or "\0" in name + str(value):
-            raise BadInput(f"{name!r} cannot be an environment variable.", field="environment_variables")
-        if name.upper().startswith(RESERVED_VARIABLES):
+        if not name or "=" in name or storable(name + str(value)) != name + str(value):
+            raise BadInput(f"{storable(name)!r} cannot be an environment variable.", field="environment_variables")
+        if name.upper().startswith(RESERVED_PREFIXES) or name in RESERVED_VARIABLES:
             raise BadInput(f"{name} is set by the portal itself.", field="environment_variables")
     return {name: str(value) for name, value in variables.items()}

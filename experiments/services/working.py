@@ -7,10 +7,12 @@ import os
 import threading
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from experiments import environments as conda
 from experiments.models import ComputeTarget, Run
 from experiments.runner.launch import RunnerError
 from experiments.services import compute, finishing, following, reaping, starting
@@ -18,11 +20,11 @@ from experiments.snapshots import CorruptBlob
 from experiments.status import RunStatus
 from mlportal.errors import PortalError, StaleState
 from mlportal.node import node_name
+from mlportal.processes import STOP
 
 logger = logging.getLogger(__name__)
 REPORT_SECONDS = 15
 MOST_ATTEMPTS = 50
-STOP = threading.Event()  # set when this worker is asked to end: its runs are given back, their scripts go on
 WORKER = f"{node_name()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
@@ -79,6 +81,7 @@ def _start_or_fail(run: Run) -> None:
 
 def arrive(targets: Sequence[str]) -> None:
     """This worker is there: say what the machine has, again and again, and take up what its predecessor left."""
+    conda.sweep(Path(settings.ENVIRONMENTS_DIR))
     threading.Thread(target=_report_on, args=[list(targets)], name="report", daemon=True).start()
 
 

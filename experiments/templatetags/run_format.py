@@ -12,7 +12,7 @@ UNITS = ("bytes", "kB", "MB", "GB", "TB")
 def in_bytes(size: float | None) -> str:
     """1234567 → "1.2 MB"."""
     if size is None:
-        return "–"
+        return "?"
     value, unit = float(size), 0
     while value >= 1000 and unit < len(UNITS) - 1:
         value, unit = value / 1000, unit + 1

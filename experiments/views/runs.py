@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Prefetch
-from django.http import FileResponse, HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,6 +16,7 @@ from experiments.models import Run, RunEvent, Snapshot
 from experiments.views.ending import ending_in_words
 from experiments.views.trees import tree_rows
 from mlportal.access.roles import Role
+from mlportal.api.content import FileBytes, guard
 from mlportal.blobs import services as blobs
 from mlportal.errors import NotFound
 from mlportal.pages import WorkspaceRequest, workspace_view
@@ -48,17 +49,18 @@ def live(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResponse:
 
 @require_safe
 @workspace_view
-def snapshot_file(request: WorkspaceRequest, workspace: str, uid: str) -> FileResponse:
+def snapshot_file(request: WorkspaceRequest, workspace: str, uid: str) -> StreamingHttpResponse:
     """A file of a snapshot (`?path=`) as plain text: whatever it is, no browser runs it."""
     snapshots = Snapshot.objects.visible_to(request.user).in_workspace(request.workspace)
     snapshot = get_object_or_404(snapshots, uid=uid)
     path = request.GET.get("path", "")
-    digest = next((digest for name, digest, _ in snapshot.entries if name == path), None)
-    if digest is None:
+    found = next(((digest, size) for name, digest, size in snapshot.entries if name == path), None)
+    if found is None:
         raise NotFound(f"The snapshot has no file named {path!r}.")
-    response = FileResponse(blobs.open_blob(digest), content_type="text/plain; charset=utf-8")
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    digest, size = found
+    content = FileBytes(blobs.open_blob(digest), size)
+    response = StreamingHttpResponse(content, content_type="text/plain; charset=utf-8")
+    guard(response)
     return response
 
 
@@ -105,7 +107,8 @@ def _data(run: Run, context: dict[str, Any]) -> dict[str, Any]:
         "final": run.is_final,
         "failure": run.failure,
         "phases": [
-            {"name": span.name, "start": span.start, "end": span.end, "reason": span.reason} for span in context["phases"]
+            {"name": span.name, "start": span.start, "end": span.end, "reason": span.reason}
+            for span in context["phases"]
         ],
     }
 
@@ -116,7 +119,7 @@ def _api(run: Run) -> str:
 
 def _packages(run: Run) -> dict[str, str]:
     """{name: version} of the run's lock; empty while it is not resolved."""
-    lock = run.environment_version.lock if run.environment_version else ""
+    lock = run.environment_version.lock_text if run.environment_version else ""
     pairs = (line.partition(" ")[0].partition(";")[0].partition("==") for line in lock.splitlines())
     return {name.strip().lower(): version.strip() for name, pinned, version in pairs if pinned}
 
@@ -129,6 +132,8 @@ def _frameworks(packages: dict[str, str]) -> list[dict[str, str]]:
 
 def _output_choices(outputs: list[str]) -> list[str]:
     """Files and folders that may be a model: what looks like a saved model first."""
-    folders = {"/".join(parts[:depth]) for parts in (path.split("/") for path in outputs) for depth in range(2, len(parts))}
+    folders = {
+        "/".join(parts[:depth]) for parts in (path.split("/") for path in outputs) for depth in range(2, len(parts))
+    }
     usual = (".joblib", ".pkl", ".pickle", ".onnx", ".skops")
     return sorted([*outputs, *folders], key=lambda path: (not path.endswith(usual), path))

@@ -17,7 +17,9 @@ from mlportal.access.roles import Role
 from mlportal.pages import WorkspaceRequest, workspace_view
 
 EXAMPLE = "iris"
-EXAMPLE_FILES = ("train_iris.py", "sklearn-env-as-of-2020.yml")
+EXAMPLE_SCRIPT = "train_iris.py"
+# By the name in the snapshot: the file of the example.
+EXAMPLE_FILES = {EXAMPLE_SCRIPT: EXAMPLE_SCRIPT, "sklearn-env.yml": "sklearn-env-as-of-2020.yml"}
 OFFERED_EXPERIMENTS = 500
 
 
@@ -48,14 +50,14 @@ def example(request: WorkspaceRequest, workspace: str) -> JsonResponse:
     """Take the iris example as a snapshot: {"snapshot": uid, …what to fill in beside it}."""
     here = request.workspace
     folder = Path(settings.BASE_DIR) / "examples" / EXAMPLE
-    streams = [(name, (folder / name).open("rb")) for name in EXAMPLE_FILES]
+    streams = [(name, (folder / file).open("rb")) for name, file in EXAMPLE_FILES.items()]
     try:
         taken = services.take_files(here, streams, by=request.user)
     finally:
         for _, stream in streams:
             stream.close()
     choices = {"experiment": EXAMPLE, "arguments": ["--kernel", "linear", "--penalty", "1.0"]}
-    return JsonResponse({"snapshot": taken.snapshot.uid, "script": EXAMPLE_FILES[0]} | choices)
+    return JsonResponse({"snapshot": taken.snapshot.uid, "script": EXAMPLE_SCRIPT} | choices)
 
 
 def _clone(request: WorkspaceRequest, workspace: Workspace) -> Run | None:

@@ -23,7 +23,7 @@ class LoginForm(AuthenticationForm):
         styled(self)
 
 
-class ChangePasswordForm(PasswordChangeForm[Any]):
+class ChangePasswordForm(PasswordChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         styled(self)
@@ -49,7 +49,9 @@ class TokenForm(forms.Form):
 
 
 class MemberForm(forms.Form):
-    username = forms.CharField(max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}))
+    username = forms.CharField(
+        max_length=150, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    )
     role = forms.ChoiceField(choices=Role.choices, initial=Role.CONTRIBUTOR)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -59,7 +61,9 @@ class MemberForm(forms.Form):
 
 class WorkspaceForm(forms.Form):
     name = forms.CharField(
-        max_length=63, validators=[workspace_name], widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        max_length=63,
+        validators=[workspace_name],
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         help_text="Letters, digits, hyphens and underscores. It is part of the workspace's addresses and does not change.",
     )
     description = forms.CharField(max_length=500, required=False)

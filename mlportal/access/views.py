@@ -7,16 +7,17 @@ from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mlportal.access import services
 from mlportal.access.forms import ChangePasswordForm, LoginForm, MemberForm, TokenForm, WorkspaceForm
-from mlportal.access.models import ApiToken, Membership, User, Workspace
+from mlportal.access.models import ApiToken, Membership, User
 from mlportal.access.roles import Role
 from mlportal.errors import PortalError
-from mlportal.pages import PageRequest, WorkspaceRequest, workspace_view
+from mlportal.pages import PageRequest, WorkspaceRequest, account_view, workspace_view
 
 WHAT_ROLES_MAY = {
     Role.READER: "Sees everything: runs, logs, metrics, models, deployments.",
@@ -35,6 +36,7 @@ class Login(LoginView):
         return super().get_context_data(**kwargs) | {"nobody_yet": nobody_yet}
 
 
+@method_decorator(account_view, name="dispatch")
 class PasswordChange(PasswordChangeView):
     form_class = ChangePasswordForm
     success_url = reverse_lazy("password-change")
@@ -46,7 +48,7 @@ class PasswordChange(PasswordChangeView):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@account_view
 @sensitive_variables("secret")
 def tokens(request: PageRequest) -> HttpResponse:
     """The person's tokens. A new one is told in the answer to its creation, and never again."""
@@ -58,15 +60,13 @@ def tokens(request: PageRequest) -> HttpResponse:
         )
         form = TokenForm()
     rows = sorted(ApiToken.objects.visible_to(request.user), key=lambda token: not token.is_usable)
-    last = request.session.get("workspace")
-    workspace = Workspace.objects.visible_to(request.user).filter(name=last).first()
     context = {
         "form": form,
         "tokens": rows,
         "created": created,
         "secret": secret,
         "address": settings.PUBLIC_URL,
-        "example_workspace": workspace.name if workspace else "default",
+        "example_workspace": getattr(request, "workspace", None) or "default",
     }
     return render(request, "access/tokens.html", context)
 
@@ -81,7 +81,7 @@ def token_revoke(request: PageRequest, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@login_required
+@account_view
 def workspace_new(request: PageRequest) -> HttpResponse:
     form = WorkspaceForm(request.POST or None)
     if form.is_valid():
@@ -111,7 +111,9 @@ def member_set(request: WorkspaceRequest, workspace: str) -> HttpResponse:
                 raise
             form.add_error(error.details.get("field"), error.message)
         else:
-            messages.success(request, f"{membership.user} is {membership.get_role_display().lower()} of {request.workspace}.")
+            messages.success(
+                request, f"{membership.user} is {membership.get_role_display().lower()} of {request.workspace}."
+            )
             return redirect("members", request.workspace.name)
     return _members_page(request, form, status=400)
 

@@ -1,17 +1,15 @@
 """One error shape for everything that the API refuses: {"error": {"code", "message", "details"}}."""
 
-import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from mlportal.errors import PortalError
+from mlportal.errors import BadInput, NotFound, PortalError, TooLarge
 
-logger = logging.getLogger(__name__)
 CODES = {
     401: "not_signed_in",
     403: "not_allowed",
@@ -23,6 +21,8 @@ CODES = {
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    if isinstance(error, SuspiciousOperation):  # a form with more parts or bytes than Django's settings allow
+        error = (TooLarge if isinstance(error, RequestDataTooBig) else BadInput)(str(error))
     if isinstance(error, PortalError):
         return Response(error.as_json(), status=error.status)
     response = exception_handler(error, context)
@@ -31,14 +31,18 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, exceptions.ValidationError):
         shape = PortalError(_first(error.detail), code="bad_input", fields=error.detail)
     elif isinstance(error, Http404 | exceptions.NotFound):
-        shape = PortalError("There is no such thing here, or it is not yours to see.", code="not_found")
-    elif isinstance(error, PermissionDenied | exceptions.APIException):
+        shape = NotFound("There is no such thing here, or it is not yours to see.")
+    else:
         detail = error.detail if isinstance(error, exceptions.APIException) else "You may not do this."
         shape = PortalError(str(detail), code=CODES.get(response.status_code, "bad_input"))
-    else:
-        shape = PortalError(str(error))
     response.data = shape.as_json()
     return response
+
+
+def no_such_address(request: HttpRequest, rest: str = "") -> JsonResponse:
+    """Whatever no other route has: 404 in the API's own shape, not a page."""
+    hint = "" if request.path.endswith("/") else " Every address of the API ends with a slash."
+    return JsonResponse(NotFound(f"The API has no address {request.path}.{hint}").as_json(), status=404)
 
 
 def _first(detail: Any, path: str = "") -> str:
@@ -47,5 +51,5 @@ def _first(detail: Any, path: str = "") -> str:
         field, inner = next(iter(detail.items()))
         return _first(inner, path if field == "non_field_errors" else f"{path}.{field}".lstrip("."))
     if isinstance(detail, list):
-        return _first(detail[0], path)
+        return _first(next((item for item in detail if item), ""), path)
     return f"{path}: {detail}" if path else str(detail)

@@ -1,9 +1,15 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from rest_framework.permissions import BasePermission
-from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from mlportal.access.models import User
 from mlportal.access.principals import RunPrincipal
+
+if TYPE_CHECKING:  # rest_framework.views imports this module, by its name in the settings
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
 
 
 class SignedInUser(BasePermission):

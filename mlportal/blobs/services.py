@@ -2,14 +2,14 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from datetime import datetime
 from typing import IO, BinaryIO, cast
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.db.models import ProtectedError
-from django.utils import timezone
 
 from mlportal.blobs.models import Blob
 
@@ -31,12 +31,10 @@ def put(stream: BinaryIO, *, limit: int | None = None) -> Blob:
             digest.update(chunk)
             draft.write(chunk)
         blob = Blob(digest=digest.hexdigest(), size=size)
+        # Touched, so that the sweeper does not take it between here and the row that will refer to it.
+        if Blob.objects.filter(pk=blob.pk).update(created_at=blob.created_at):
+            return blob
         # The row says that the bytes are there, so it comes after them: a kill between leaves an orphan file, never a lie.
-        known = Blob.objects.filter(pk=blob.pk).first()
-        if known:
-            # Touched, so that the sweeper does not take it between here and the row that will refer to it.
-            Blob.objects.filter(pk=blob.pk).update(created_at=timezone.now())
-            return known
         draft.seek(0)
         default_storage.save(blob.key, File(cast("IO[bytes]", draft)))
     Blob.objects.bulk_create([blob], ignore_conflicts=True)
@@ -48,14 +46,25 @@ def open_blob(digest: str) -> BinaryIO:
     return cast("BinaryIO", default_storage.open(Blob(digest=digest).key, "rb"))
 
 
-def delete_unreferenced(digests: Iterable[str]) -> int:
-    """Delete those of the blobs that no row refers to; the number of bytes freed."""
-    freed = 0
-    for blob in Blob.objects.filter(pk__in=list(digests)):
-        try:
+def delete_unreferenced(before: datetime) -> int:
+    """Delete the blobs that no row refers to and nobody has stored since `before`; the number of bytes freed."""
+    return sum(
+        _delete_unreferenced(pk, before)
+        for pk in Blob.objects.filter(created_at__lt=before).values_list("pk", flat=True)
+    )
+
+
+@transaction.atomic
+def _delete_unreferenced(pk: str, before: datetime) -> int:
+    # Under the row's lock: whoever puts the same bytes meanwhile waits, and then finds neither row nor file, or both.
+    blob = Blob.objects.select_for_update().filter(pk=pk, created_at__lt=before).first()
+    if blob is None:
+        return 0
+    key = blob.key
+    try:
+        with transaction.atomic():
             blob.delete()
-        except ProtectedError:
-            continue
-        default_storage.delete(blob.key)
-        freed += blob.size
-    return freed
+    except ProtectedError:
+        return 0
+    default_storage.delete(key)
+    return blob.size

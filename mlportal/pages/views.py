@@ -3,15 +3,12 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from mlportal.access.models import Workspace
-from mlportal.pages.workspaces import PageRequest
+from mlportal.pages.workspaces import PageRequest, last_workspace
 
 
 @require_safe
 @login_required
 def home(request: PageRequest) -> HttpResponse:
     """The overview of the workspace that the person was in last, or of their first one."""
-    workspaces = Workspace.objects.visible_to(request.user)
-    last = workspaces.filter(name=request.session.get("workspace", "")).first()
-    workspace = last or workspaces.first()
+    workspace = last_workspace(request)
     return redirect(workspace) if workspace else render(request, "access/no_workspace.html")

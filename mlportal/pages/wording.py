@@ -33,11 +33,11 @@ def elapsed_words(seconds: float) -> str:
 
 
 def number_words(value: float) -> str:
-    """Six digits that count, an exponent only where needed: `0.973684`, `1.5e-07`, `12,345,678`, `NaN`, `−∞`."""
+    """Six digits that count, an exponent only where needed: `0.973684`, `1.5e-07`, `12,345,678`, `NaN`, `-∞`."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
+        return "∞" if value > 0 else "-∞"
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:.6g}"

@@ -26,6 +26,26 @@ class WorkspaceRequest(PageRequest):
     role: Role
 
 
+def last_workspace(request: PageRequest) -> Workspace | None:
+    """The workspace that the person was in last, or their first one (their own before one they administer)."""
+    visible = Workspace.objects.visible_to(request.user)
+    last = visible.filter(name=request.session.get("workspace", "")).first()
+    return last or visible.filter(memberships__user=request.user).first() or visible.first()
+
+
+def account_view(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """For pages that belong to the person: signed in, with the side bar of the workspace that they came from."""
+
+    @login_required
+    @wraps(view)
+    def guarded(request: WorkspaceRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if workspace := last_workspace(request):
+            request.workspace = workspace
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
 def workspace_view(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """For views under `/w/<workspace>/`: signed in, and a member; a stranger gets 404, as where there is nothing.
 

@@ -1,13 +1,13 @@
 """What the templates need beyond Django's own: icons, moments, durations, numbers, the navigation."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -21,11 +21,13 @@ register = template.Library()
 @register.simple_tag
 def icon(name: str, classes: str = "") -> SafeString:
     """An icon of static/icons.svg, hidden from screen readers: the words beside it say the same."""
-    return format_html('<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>', classes, static("icons.svg"), name)
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#{}"></use></svg>', classes, static("icons.svg"), name
+    )
 
 
 @register.simple_tag
-def moment(when: datetime | None, empty: str = "–") -> SafeString:
+def moment(when: datetime | None, empty: str = "—") -> SafeString:
     """How long ago, kept up to date by time.js; the exact moment on hover."""
     if when is None:
         return format_html('<span class="text-secondary">{}</span>', empty)
@@ -41,47 +43,46 @@ def moment(when: datetime | None, empty: str = "–") -> SafeString:
 def duration(start: datetime | None, end: datetime | None = None) -> SafeString:
     """From start to end in words; without an end it goes on growing in the browser."""
     if start is None:
-        return format_html('<span class="text-secondary">{}</span>', "–")
+        return format_html('<span class="text-secondary">{}</span>', "—")
     seconds = ((end or timezone.now()) - start).total_seconds()
     if end is not None:
         return format_html('<span class="text-nowrap">{}</span>', duration_words(seconds))
-    return format_html('<span class="text-nowrap" data-since="{}">{}</span>', start.isoformat(), duration_words(seconds))
+    return format_html(
+        '<span class="text-nowrap" data-since="{}">{}</span>', start.isoformat(), duration_words(seconds)
+    )
 
 
 @register.filter
 def seconds(value: float | None) -> str:
-    return "–" if value is None else duration_words(value)
+    return "—" if value is None else duration_words(value)
 
 
 @register.filter
 def number(value: float | None) -> str:
     """A metric's value, short enough for a column."""
-    return "–" if value is None else number_words(value)
+    return "—" if value is None else number_words(value)
 
 
 @register.filter
-def at(mapping: Mapping[str, Any], key: str) -> Any:
-    return mapping.get(key)
-
-
-@register.filter
-def metric(metrics: Mapping[str, Any], name: str) -> str:
-    """The last value of the metric of that name, or a dash."""
-    found = metrics.get(name)
-    if found is None or (found.last is None and not found.last_is_nan):
-        return "–"
-    return number_words(math.nan if found.last_is_nan else found.last)
+def metric(metrics: Iterable[Any], name: str) -> str:
+    """The last value of the metric of that name among a run's, or a dash."""
+    for found in metrics:
+        if found.name == name and (found.last is not None or found.last_is_nan):
+            return number_words(math.nan if found.last_is_nan else found.last)
+    return "—"
 
 
 @register.simple_tag(takes_context=True)
 def navigation(context: template.Context) -> list[dict[str, Any]]:
     request, workspace = context["request"], context["workspace"]
     here = request.resolver_match.url_name if request.resolver_match else None
-    entries = []
-    for entry in ENTRIES:
-        try:
-            href = reverse(entry.page, args=[workspace.name])
-        except NoReverseMatch:
-            continue
-        entries.append({"href": href, "label": entry.label, "icon": entry.icon, "key": entry.key, "here": entry.is_here(here)})
-    return entries
+    return [
+        {
+            "href": reverse(entry.page, args=[workspace.name]),
+            "label": entry.label,
+            "icon": entry.icon,
+            "key": entry.key,
+            "here": entry.is_here(here),
+        }
+        for entry in ENTRIES
+    ]

@@ -11,156 +11,350 @@ import mlportal.uid
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('access', '0001_initial'),
-        ('blobs', '0001_initial'),
-        ('experiments', '0001_initial'),
+        ("access", "0001_initial"),
+        ("blobs", "0001_initial"),
+        ("experiments", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Deployment',
+            name="Deployment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32, unique=True)),
-                ('name', models.CharField(max_length=32, unique=True, validators=[django.core.validators.RegexValidator('\\A[a-z][a-z0-9-]{1,30}[a-z0-9]\\Z', '3 to 32 lowercase letters, digits or hyphens; it starts with a letter and ends with a letter or digit.')])),
-                ('description', models.CharField(blank=True, max_length=500)),
-                ('status', models.CharField(choices=[('Transitioning', 'Starting'), ('Healthy', 'Healthy'), ('Unhealthy', 'Unhealthy'), ('Failed', 'Failed'), ('Stopped', 'Stopped')], default='Transitioning', max_length=20)),
-                ('wanted', models.BooleanField(default=True, help_text='Off: stopped on request')),
-                ('generation', models.PositiveIntegerField(default=1, help_text='Grows with everything that a person asks for')),
-                ('socket', models.CharField(blank=True, help_text='Where the replica that answers listens', max_length=200)),
-                ('signature', models.JSONField(help_text='What the model worker says of its model: methods, features, example', null=True)),
-                ('auth_enabled', models.BooleanField(default=True)),
-                ('primary_nonce', models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32)),
-                ('secondary_nonce', models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32)),
-                ('failure', models.TextField(blank=True, help_text='Why it is not healthy, for a person')),
-                ('log', models.TextField(blank=True, help_text='The last lines that the model worker wrote')),
-                ('replica', models.JSONField(default=dict, help_text='{pid, node, started_at, memory_bytes, restarts}')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deployments', to='access.workspace')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32, unique=True)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=32,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z][a-z0-9-]{1,30}[a-z0-9]\\Z",
+                                "3 to 32 lowercase letters, digits or hyphens; it starts with a letter and ends with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                ("description", models.CharField(blank=True, max_length=500)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("Transitioning", "Starting"),
+                            ("Healthy", "Healthy"),
+                            ("Unhealthy", "Unhealthy"),
+                            ("Failed", "Failed"),
+                            ("Stopped", "Stopped"),
+                        ],
+                        default="Transitioning",
+                        max_length=20,
+                    ),
+                ),
+                ("wanted", models.BooleanField(default=True, help_text="Off: stopped on request")),
+                (
+                    "generation",
+                    models.PositiveIntegerField(default=1, help_text="Grows with everything that a person asks for"),
+                ),
+                (
+                    "socket",
+                    models.CharField(blank=True, help_text="Where the replica that answers listens", max_length=200),
+                ),
+                (
+                    "signature",
+                    models.JSONField(
+                        help_text="What the model worker says of its model: methods, features, example", null=True
+                    ),
+                ),
+                ("auth_enabled", models.BooleanField(default=True)),
+                ("primary_nonce", models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32)),
+                ("secondary_nonce", models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32)),
+                ("failure", models.TextField(blank=True, help_text="Why it is not healthy, for a person")),
+                ("log", models.TextField(blank=True, help_text="The last lines that the model worker wrote")),
+                (
+                    "replica",
+                    models.JSONField(default=dict, help_text="{pid, node, started_at, memory_bytes, restarts}"),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="deployments", to="access.workspace"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='DeploymentEvent',
+            name="DeploymentEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('old', models.CharField(blank=True, choices=[('Transitioning', 'Starting'), ('Healthy', 'Healthy'), ('Unhealthy', 'Unhealthy'), ('Failed', 'Failed'), ('Stopped', 'Stopped')], max_length=20)),
-                ('new', models.CharField(choices=[('Transitioning', 'Starting'), ('Healthy', 'Healthy'), ('Unhealthy', 'Unhealthy'), ('Failed', 'Failed'), ('Stopped', 'Stopped')], max_length=20)),
-                ('reason', models.TextField(blank=True)),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('actor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('deployment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='models_registry.deployment')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "old",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("Transitioning", "Starting"),
+                            ("Healthy", "Healthy"),
+                            ("Unhealthy", "Unhealthy"),
+                            ("Failed", "Failed"),
+                            ("Stopped", "Stopped"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "new",
+                    models.CharField(
+                        choices=[
+                            ("Transitioning", "Starting"),
+                            ("Healthy", "Healthy"),
+                            ("Unhealthy", "Unhealthy"),
+                            ("Failed", "Failed"),
+                            ("Stopped", "Stopped"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "deployment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="models_registry.deployment",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-pk'],
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='ModelVersion',
+            name="ModelVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField()),
-                ('path', models.CharField(help_text='In the run: a file or a folder', max_length=1024)),
-                ('framework', models.CharField(choices=[('Custom', 'Custom'), ('TensorFlow', 'Tensorflow'), ('ScikitLearn', 'Scikitlearn'), ('Onnx', 'Onnx'), ('TfKeras', 'Tfkeras'), ('PyTorch', 'Pytorch'), ('Multi', 'Multi')], default='ScikitLearn', max_length=20)),
-                ('framework_version', models.CharField(blank=True, max_length=50)),
-                ('cpu', models.FloatField(help_text='Cores of a replica', null=True)),
-                ('memory_gb', models.FloatField(help_text='Gigabytes of a replica', null=True)),
-                ('description', models.TextField(blank=True, max_length=5000)),
-                ('tags', models.JSONField(blank=True, default=dict)),
-                ('properties', models.JSONField(blank=True, default=dict)),
-                ('inspection', models.JSONField(help_text='{verdict, format, message, imports: [[module, name, verdict], …]}', null=True)),
-                ('size', models.BigIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('environment_version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='model_versions', to='experiments.environmentversion')),
-                ('run', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='model_versions', to='experiments.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.PositiveIntegerField()),
+                ("path", models.CharField(help_text="In the run: a file or a folder", max_length=1024)),
+                (
+                    "framework",
+                    models.CharField(
+                        choices=[
+                            ("Custom", "Custom"),
+                            ("TensorFlow", "Tensorflow"),
+                            ("ScikitLearn", "Scikitlearn"),
+                            ("Onnx", "Onnx"),
+                            ("TfKeras", "Tfkeras"),
+                            ("PyTorch", "Pytorch"),
+                            ("Multi", "Multi"),
+                        ],
+                        default="ScikitLearn",
+                        max_length=20,
+                    ),
+                ),
+                ("framework_version", models.CharField(blank=True, max_length=50)),
+                ("cpu", models.FloatField(help_text="Cores of a replica", null=True)),
+                ("memory_gb", models.FloatField(help_text="Gigabytes of a replica", null=True)),
+                ("description", models.TextField(blank=True, max_length=5000)),
+                ("tags", models.JSONField(blank=True, default=dict)),
+                ("properties", models.JSONField(blank=True, default=dict)),
+                (
+                    "inspection",
+                    models.JSONField(
+                        help_text="{verdict, format, message, imports: [[module, name, verdict], …]}", null=True
+                    ),
+                ),
+                ("size", models.BigIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "environment_version",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="model_versions",
+                        to="experiments.environmentversion",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="model_versions",
+                        to="experiments.run",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-version'],
+                "ordering": ["-version"],
             },
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='live_version',
-            field=models.ForeignKey(help_text='The version that answers', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='models_registry.modelversion'),
+            model_name="deployment",
+            name="live_version",
+            field=models.ForeignKey(
+                help_text="The version that answers",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="models_registry.modelversion",
+            ),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='version',
-            field=models.ForeignKey(help_text='The version that is wanted', on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='models_registry.modelversion'),
+            model_name="deployment",
+            name="version",
+            field=models.ForeignKey(
+                help_text="The version that is wanted",
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="deployments",
+                to="models_registry.modelversion",
+            ),
         ),
         migrations.CreateModel(
-            name='RegisteredModel',
+            name="RegisteredModel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9_. -]{0,254}\\Z', '1 to 255 letters, digits, blanks, hyphens, dots or underscores; it starts with a letter or digit.')])),
-                ('description', models.TextField(blank=True, max_length=5000)),
-                ('last_version', models.PositiveIntegerField(default=0, editable=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='models', to='access.workspace')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=255,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9][A-Za-z0-9_. -]{0,254}\\Z",
+                                "1 to 255 letters, digits, blanks, hyphens, dots or underscores; it starts with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                ("description", models.TextField(blank=True, max_length=5000)),
+                ("last_version", models.PositiveIntegerField(default=0, editable=False)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="models", to="access.workspace"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.AddField(
-            model_name='modelversion',
-            name='model',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='models_registry.registeredmodel'),
+            model_name="modelversion",
+            name="model",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="versions",
+                to="models_registry.registeredmodel",
+            ),
         ),
         migrations.CreateModel(
-            name='RequestLog',
+            name="RequestLog",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('method', models.CharField(blank=True, max_length=60)),
-                ('status', models.PositiveSmallIntegerField()),
-                ('latency_ms', models.FloatField()),
-                ('rows', models.PositiveIntegerField(default=0)),
-                ('version', models.CharField(blank=True, max_length=300)),
-                ('request', models.TextField(blank=True)),
-                ('response', models.TextField(blank=True)),
-                ('error', models.TextField(blank=True)),
-                ('deployment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='requests', to='models_registry.deployment')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("method", models.CharField(blank=True, max_length=60)),
+                ("status", models.PositiveSmallIntegerField()),
+                ("latency_ms", models.FloatField()),
+                ("rows", models.PositiveIntegerField(default=0)),
+                ("version", models.CharField(blank=True, max_length=300)),
+                ("request", models.TextField(blank=True)),
+                ("response", models.TextField(blank=True)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "deployment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="requests",
+                        to="models_registry.deployment",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-pk'],
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='ModelFile',
+            name="ModelFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(max_length=1024)),
-                ('size', models.BigIntegerField()),
-                ('blob', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='blobs.blob')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='files', to='models_registry.modelversion')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("path", models.CharField(max_length=1024)),
+                ("size", models.BigIntegerField()),
+                (
+                    "blob",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="blobs.blob"),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="files",
+                        to="models_registry.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['path'],
-                'constraints': [models.UniqueConstraint(fields=('version', 'path'), name='one_model_file_per_path')],
+                "ordering": ["path"],
+                "constraints": [models.UniqueConstraint(fields=("version", "path"), name="one_model_file_per_path")],
             },
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['Transitioning', 'Healthy', 'Unhealthy', 'Failed', 'Stopped'])), name='deployment_status_is_known'),
+            model_name="deployment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["Transitioning", "Healthy", "Unhealthy", "Failed", "Stopped"])),
+                name="deployment_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='registeredmodel',
-            constraint=models.UniqueConstraint(fields=('workspace', 'name'), name='one_model_per_name'),
+            model_name="registeredmodel",
+            constraint=models.UniqueConstraint(fields=("workspace", "name"), name="one_model_per_name"),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(fields=('model', 'version'), name='one_version_per_number'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(fields=("model", "version"), name="one_version_per_number"),
         ),
     ]

@@ -30,7 +30,7 @@ def ask_for_inspection(version: ModelVersion) -> None:
 
 def ask_again() -> None:
     """For versions whose message got lost."""
-    waiting = ModelVersion.objects.filter(inspection=None, created_at__lt=timezone.now() - timedelta(minutes=1))
+    waiting = ModelVersion.objects.filter(inspection__isnull=True, created_at__lt=timezone.now() - timedelta(minutes=1))
     for version in waiting[:100]:
         ask_for_inspection(version)
 
@@ -43,7 +43,9 @@ def inspect_version(version: ModelVersion) -> None:
     if len(files) > 1:
         files = [file for file in files if PurePosixPath(file.path).suffix in MODEL_SUFFIXES]
     found = [(file, _inspect(file)) for file in files[:MAX_FILES]]
-    ModelVersion.objects.filter(pk=version.pk, inspection=None).update(inspection=storable(_sum(found, len(files))))
+    ModelVersion.objects.filter(pk=version.pk, inspection__isnull=True).update(
+        inspection=storable(_sum(found, len(files)))
+    )
 
 
 def _inspect(file: ModelFile) -> Inspection:

@@ -60,6 +60,8 @@ def _service_in(path: str) -> str:
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         kind = (await receive())["type"]
+        if kind == "lifespan.startup":
+            mounted()
         if kind == "lifespan.shutdown":
             here = _mounted.pop(asyncio.get_running_loop(), None)
             if here is not None:
@@ -79,10 +81,7 @@ class ScoreAnswer:
 
 
 async def score(name: str, key: str, body: bytes, content_type: str) -> ScoreAnswer:
-    """Ask a service as any caller would, inside this process: same checks, same log, same answer.
-
-    Without an event loop that goes on (a request under WSGI, a test) the connections are closed afterwards.
-    """
+    """Ask a service as any caller would, inside this process: same checks, same log, same answer."""
     headers = [(b"content-type", content_type.encode("latin-1")), (b"authorization", f"Bearer {key}".encode())]
     scope: Scope = {
         "type": "http",
@@ -99,6 +98,12 @@ async def score(name: str, key: str, body: bytes, content_type: str) -> ScoreAns
     async def send(message: Scope) -> None:
         told.append(message)
 
-    await gateway_application(scope, receive, send)
+    loop = asyncio.get_running_loop()
+    for_this_call = loop not in _mounted  # a loop without a lifespan ends with the call, as under WSGI
+    try:
+        await gateway_application(scope, receive, send)
+    finally:
+        if for_this_call:
+            _mounted.pop(loop).close()
     answer = b"".join(message.get("body", b"") for message in told[1:])
     return ScoreAnswer(told[0]["status"], answer)

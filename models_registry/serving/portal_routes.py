@@ -17,9 +17,9 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from mlportal.texts import storable
 from models_registry.models import Deployment, RequestLog
-from models_registry.serving.gateway import RequestRecord, Route
 from models_registry.services.keys import is_key, pair_of
 from models_registry.services.requests import keep_requests
+from models_registry.serving.gateway import RequestRecord, Route
 
 logger = logging.getLogger(__name__)
 FRESH_SECONDS = 0.5

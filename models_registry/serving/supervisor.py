@@ -93,10 +93,10 @@ class Supervisor:
 
     def _read_rows(self) -> None:
         """One small query; whole rows are fetched only where something was asked for."""
-        stamps = dict(
-            (pk, (generation, status))
+        stamps = {
+            pk: (generation, status)
             for pk, generation, status in Deployment.objects.values_list("pk", "generation", "status")
-        )
+        }
         for pk, slot in self.slots.items():
             if pk not in stamps:
                 slot.deployment.wanted = False  # deleted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -201,5 +202,6 @@ class Worker:
 
 
 def _sentence(text: str) -> str:
-    text = text.strip()
+    """The reason as people read it: the log's last line has the time before it."""
+    text = re.sub(rf"(exit code {EXIT_NOT_LOADED}: )?\d{{4}}-\S+Z ", "", text).strip()
     return text[:1].upper() + text[1:].rstrip(".") + "."

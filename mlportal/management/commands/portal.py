@@ -1,14 +1,11 @@
 """`manage.py portal`: everything on one machine, in the foreground."""
 
-import json
 import secrets
-import shutil
 import sys
 import time
 from typing import Any
 
 from django.conf import settings
-from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
@@ -23,6 +20,7 @@ from mlportal.access.models import User, Workspace
 from mlportal.env import text
 from mlportal.errors import PortalError
 from mlportal.processes import Process, supervise
+from mlportal.static_files import collect_static_files
 
 
 class Command(BaseCommand):
@@ -39,7 +37,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
         call_command("migrate", verbosity=0)
-        self._collect_static_files()
+        collect_static_files()
         ensure_local_target()
         password = self._first_administrator()
         for workspace in Workspace.objects.all():
@@ -57,21 +55,6 @@ class Command(BaseCommand):
             ]
         )
         self._end_runs(leave=options["leave_runs"])
-
-    def _collect_static_files(self) -> None:
-        """Only when a file has changed: compressing takes longer than all the rest of a start."""
-        stamp = settings.STATIC_ROOT / ".stamp"
-        found = sorted(
-            f"{path} {storage.get_modified_time(path).isoformat()}"
-            for finder in get_finders()
-            for path, storage in finder.list([])
-        )
-        wanted = json.dumps(found)
-        if stamp.exists() and stamp.read_text() == wanted:
-            return
-        shutil.rmtree(settings.STATIC_ROOT, ignore_errors=True)
-        call_command("collectstatic", interactive=False, verbosity=0)
-        stamp.write_text(wanted)
 
     def _first_administrator(self) -> str | None:
         """The generated password, the one time that it is made."""

@@ -32,7 +32,7 @@ export class MetricChart {
       element(
         "div",
         { class: "card h-100" },
-        element("div", { class: "card-header py-2" }, title),
+        element("div", { class: "card-header" }, title),
         element("div", { class: "card-body p-2" }, this.plot),
         element("div", { class: "card-footer py-1 d-flex align-items-center" }, this.note, png, csv),
       ),

@@ -64,8 +64,7 @@ export class LogPanel {
 
   async #list() {
     try {
-      const answer = await api(`${this.#page.api}logs/`);
-      this.#files = answer.results ?? answer;
+      this.#files = await api(`${this.#page.api}logs/`);
     } catch {
       return; // the next look tells; what is shown stays
     }

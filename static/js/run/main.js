@@ -50,7 +50,7 @@ let buildSeen = 0;
 document.addEventListener("part:exchanged", () => writeBuild());
 
 function showBuild({ after, text }) {
-  if (after <= buildSeen) return;
+  if (after <= buildSeen) return; // a new connection tells the log from its start
   buildSeen = after;
   buildText += text;
   writeBuild();

@@ -10,6 +10,7 @@ const POINTS = 1000;
 const ALL_POINTS = 100_000;
 const EVERY = 1000; // ms between two looks at the series while the run goes on
 const NAMES_AT_ONCE = 20;
+const MOST_VALUES = 2000;
 
 export class MetricsPanel {
   #page;
@@ -47,7 +48,7 @@ export class MetricsPanel {
     if (!this.#shown) return;
     try {
       const answer = await api(`${this.#page.api}metrics/`);
-      this.#take(answer.results ?? answer);
+      this.#take(answer);
       await this.#loadValues();
       this.#at.problem.hidden = true;
     } catch (error) {
@@ -118,8 +119,7 @@ export class MetricsPanel {
 
   async #fetchSeries(names, points) {
     const query = new URLSearchParams([...names.map((name) => ["name", name]), ["points", points]]);
-    const answer = await api(`${this.#page.api}metrics/series/?${query}`);
-    return answer.series ?? answer;
+    return api(`${this.#page.api}metrics/series/?${query}`);
   }
 
   #view() {
@@ -152,14 +152,24 @@ export class MetricsPanel {
   }
 
   async #loadValues() {
-    const answer = await api(`${this.#page.api}values/`);
-    const values = answer.results ?? answer;
+    const values = await this.#fetchValues();
     const key = JSON.stringify(values);
     if (key === this.#valuesKey) return;
     this.#valuesKey = key;
     const imageUrl = (path) => `${this.#page.api}artifacts/content/?${new URLSearchParams({ path })}`;
     showValues(this.#at.values, values, imageUrl);
     this.#tellWhatIsThere();
+  }
+
+  async #fetchValues() {
+    const values = [];
+    let query = "?page_size=500";
+    while (query && values.length < MOST_VALUES) {
+      const page = await api(`${this.#page.api}values/${query}`);
+      values.push(...page.results);
+      query = page.next && new URL(page.next, location.href).search;
+    }
+    return values;
   }
 
   #tellWhatIsThere() {

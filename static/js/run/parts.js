@@ -2,6 +2,8 @@
 
 import { element } from "./format.js";
 
+const AFTER_ANSWER = 500;
+
 /** Exchanges every `[data-part]` for its new rendering, except one in which the person is typing. */
 export class Parts {
   #url;
@@ -26,9 +28,16 @@ export class Parts {
     }
   }
 
+  // A form that a dialog asks about must still be there when the answer comes.
+  #isAsked() {
+    const dialog = document.querySelector("dialog[open]");
+    dialog?.addEventListener("close", () => setTimeout(() => this.refresh(), AFTER_ANSWER), { once: true });
+    return Boolean(dialog);
+  }
+
   async #exchange() {
     const response = await fetch(this.#url, { credentials: "same-origin" }).catch(() => null);
-    if (!response?.ok || response.redirected) return;
+    if (!response?.ok || response.redirected || this.#isAsked()) return;
     const fresh = element("template");
     fresh.innerHTML = await response.text(); // rendered by our own templates, which escape
     for (const part of fresh.content.querySelectorAll("[data-part]")) {

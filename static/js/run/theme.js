@@ -15,15 +15,14 @@ export function seriesColour() {
 
 /** The parts of a plotly layout that every chart here shares. */
 export function layout(overrides = {}) {
-  const style = getComputedStyle(document.documentElement);
-  const colour = style.getPropertyValue("--tblr-body-color").trim() || (isDark() ? "#dce1e7" : "#1f2937");
+  const { color: colour, fontFamily: family } = getComputedStyle(document.body);
   const grid = isDark() ? "rgba(255,255,255,.12)" : "rgba(0,0,0,.1)";
   const axis = { gridcolor: grid, zerolinecolor: grid, linecolor: grid, automargin: true };
   const { xaxis, yaxis, ...rest } = overrides;
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.getPropertyValue("--tblr-font-sans-serif").trim() || "sans-serif", size: 12, color: colour },
+    font: { family, size: 12, color: colour },
     hoverlabel: { align: "left" },
     showlegend: false,
     xaxis: { ...axis, ...xaxis },

@@ -31,7 +31,7 @@ function valueCard(group, imageUrl) {
 }
 
 function card(title, description, content, flush) {
-  const header = element("div", { class: "card-header py-2" }, element("h3", { class: "card-title text-truncate", title }, title));
+  const header = element("div", { class: "card-header" }, element("h3", { class: "card-title text-truncate", title }, title));
   const note = description ? element("div", { class: "card-body py-2 text-secondary" }, description) : null;
   const body = flush ? content : element("div", { class: "card-body" }, content);
   return element("div", { class: "col-lg-6" }, element("div", { class: "card h-100" }, header, note, body));

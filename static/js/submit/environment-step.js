@@ -78,7 +78,7 @@ export class EnvironmentStep {
     if (!name.value.trim()) throw new FieldError(name, "The environment needs a name.");
     const json = { name: name.value.trim(), definition: yaml.value, as_of: asOf.value || null };
     const made = await api(`${this.#page.api}environments/`, { method: "POST", json });
-    return { name: made.name ?? made.environment, version: made.version };
+    return { name: made.name, version: made.version };
   }
 
   #showChoice() {
@@ -142,8 +142,8 @@ export class EnvironmentStep {
   #showResult({ interpreter = null, notes = [], errors = [] }) {
     const python = interpreter?.version ? `Python ${interpreter.version}` : null;
     const fine = python && !errors.length ? [alert("success", `It can be read: ${python} will be used.`)] : [];
-    const wrong = errors.map((error) => alert("danger", place(error) + (error.message ?? error.text)));
-    const said = notes.map((note) => element("li", {}, note.text ?? String(note), note.line ? element("span", { class: "text-secondary" }, ` (line ${note.line})`) : null));
+    const wrong = errors.map((error) => alert("danger", place(error) + (error.message)));
+    const said = notes.map((note) => element("li", {}, note.text, note.line ? element("span", { class: "text-secondary" }, ` (line ${note.line})`) : null));
     this.#at.result.replaceChildren(...wrong, ...fine, ...(said.length ? [element("ul", { class: "mb-0 ps-3" }, ...said)] : []));
     this.#at.yaml.classList.toggle("is-invalid", errors.length > 0);
     this.#at.checking.hidden = true;

@@ -15,7 +15,7 @@ export function splitShell(line) {
       if (at === line.length) throw new Error("The line ends with a backslash that has nothing to escape.");
       word ??= "";
       // Inside double quotes a backslash escapes only these.
-      if (line[at] !== "\n") word += quote && !'$`"\\'.includes(line[at]) ? `\\${line[at]}` : line[at];
+      word += quote && !'$`"\\'.includes(line[at]) ? `\\${line[at]}` : line[at];
     } else if (quote) {
       if (sign === '"') quote = "";
       else word += sign;

@@ -1,0 +1,122 @@
+"""Environments, their versions and builds."""
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from experiments import services
+from experiments.api.inputs import BuildLogQuery, DefinitionInput, EnvironmentInput
+from experiments.api.serializers import (
+    BuildLogSerializer,
+    BuildSerializer,
+    CheckedSerializer,
+    EnvironmentDetailSerializer,
+    EnvironmentSerializer,
+    VersionRowSerializer,
+    VersionSerializer,
+)
+from experiments.filters import EnvironmentFilter
+from experiments.models import Environment, EnvironmentBuild, EnvironmentVersion
+from mlportal.api.views import ApiView, DetailView, ListView, address, created, get_or_404, validated
+
+
+class Environments(ListView[Environment]):
+    queryset = Environment.objects.none()
+    serializer_class = EnvironmentSerializer
+    filterset_class = EnvironmentFilter
+
+    def get_queryset(self) -> QuerySet[Environment]:
+        return self.workspace.environments.select_related("workspace")
+
+    @extend_schema(request=EnvironmentInput, responses={201: VersionSerializer})
+    def post(self, request: Request, workspace: str) -> Response:
+        """Add a version to an environment, which is made when it is new. An equal definition is the version that is there."""
+        wish = validated(EnvironmentInput, request.data)
+        version = services.add_version(
+            self.workspace, wish["name"], wish["definition"], as_of=wish["as_of"], by=self.person
+        )
+        path = ("environments", version.environment.name, "versions", str(version.version))
+        return created(VersionSerializer(version).data, "workspaces", self.workspace.name, *path)
+
+
+class Check(ApiView):
+    @extend_schema(request=DefinitionInput, responses=CheckedSerializer)
+    def post(self, request: Request, workspace: str) -> Response:
+        """Read a definition without keeping or building anything; what is wrong in it is told by line and key."""
+        _ = self.workspace
+        wish = validated(DefinitionInput, request.data)
+        return Response(CheckedSerializer(services.check_definition(wish["definition"], as_of=wish["as_of"])).data)
+
+
+class EnvironmentDetail(DetailView[Environment]):
+    serializer_class = EnvironmentDetailSerializer
+
+    def get_object(self) -> Environment:
+        return get_or_404(self.workspace.environments.select_related("workspace"), name=self.kwargs["name"])
+
+
+class Versions(ListView[EnvironmentVersion]):
+    queryset = EnvironmentVersion.objects.none()
+    serializer_class = VersionRowSerializer
+
+    def get_queryset(self) -> QuerySet[EnvironmentVersion]:
+        environment = get_or_404(self.workspace.environments.all(), name=self.kwargs["name"])
+        return environment.versions.select_related("environment", "created_by").defer("definition", "lock")
+
+
+class VersionDetail(DetailView[EnvironmentVersion]):
+    serializer_class = VersionSerializer
+
+    def get_object(self) -> EnvironmentVersion:
+        return version_of(self)
+
+
+class Build(ApiView):
+    @extend_schema(request=None, responses={202: BuildSerializer, 204: None})
+    def post(self, request: Request, workspace: str, name: str, number: int) -> Response:
+        """Have it built now: 202 with the build, or 204 when it is built already."""
+        build = services.request_build(version_of(self), by=self.person)
+        if build is None:
+            return Response(status=204)
+        location = address("workspaces", self.workspace.name, "builds", build.pk)
+        return Response(BuildSerializer(build).data, status=202, headers={"Location": location})
+
+
+class BuildDetail(DetailView[EnvironmentBuild]):
+    serializer_class = BuildSerializer
+
+    def get_object(self) -> EnvironmentBuild:
+        return build_of(self)
+
+
+class BuildLog(ApiView):
+    query_serializer = BuildLogQuery
+
+    @extend_schema(parameters=[BuildLogQuery], responses=BuildLogSerializer)
+    def get(self, request: Request, workspace: str, build: int) -> Response:
+        """What was written after `after`; the build's status is from before the reading, so that nothing is missed."""
+        found = build_of(self)
+        text, after = services.read_build_log(found, self.query(request)["after"])
+        return Response({"text": text, "after": after, "status": found.status})
+
+
+class CancelBuild(ApiView):
+    @extend_schema(request=None, responses={202: BuildSerializer})
+    def post(self, request: Request, workspace: str, build: int) -> Response:
+        """Ask for its end. Asking again, or after the end, changes nothing."""
+        found = build_of(self)
+        services.cancel_build(found, by=self.person)
+        found.refresh_from_db()
+        return Response(BuildSerializer(found).data, status=202)
+
+
+def version_of(view: ApiView) -> EnvironmentVersion:
+    versions = EnvironmentVersion.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    related = versions.select_related("environment__workspace", "created_by")
+    return get_or_404(related, environment__name=view.kwargs["name"], version=view.kwargs["number"])
+
+
+def build_of(view: ApiView) -> EnvironmentBuild:
+    builds = EnvironmentBuild.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    return get_or_404(builds.select_related("version__environment__workspace"), pk=view.kwargs["build"])

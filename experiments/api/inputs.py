@@ -1,0 +1,112 @@
+"""What requests may say: bodies and query parameters of the experiments' part of the API."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from experiments.services.logs import STDOUT
+from mlportal.api.fields import BIGGEST, Input, TextMap, WholeText
+
+LOG_BYTES = 1 << 20
+DEFINITION_CHARACTERS = 64 * 1024 + 1  # the parser's own limit speaks first
+
+
+class EnvironmentReferenceInput(Input):
+    name = serializers.CharField(max_length=255)
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1, allow_null=True, default=None)
+
+
+@extend_schema_field(EnvironmentReferenceInput)
+class EnvironmentReference(serializers.Field[Any, Any, Any, Any]):
+    """{"name", "version"}, or "name:version"; without a version it is the latest."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, str):
+            name, colon, version = data.rpartition(":")
+            data = {"name": name, "version": version} if colon and version.isdigit() else {"name": data}
+        reference = EnvironmentReferenceInput(data=data)
+        reference.is_valid(raise_exception=True)
+        return dict(reference.validated_data)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class SubmitInput(Input):
+    experiment = serializers.CharField(max_length=255)
+    snapshot = serializers.RegexField(r"\A[0-9a-f]{32}\Z", help_text="The uid of a snapshot")
+    environment = EnvironmentReference()
+    script = serializers.CharField(max_length=1024, trim_whitespace=False)
+    arguments = serializers.ListField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False), default=list, help_text="One text a word"
+    )
+    target = serializers.CharField(max_length=63, default="local", help_text="The name of a compute target")
+    name = serializers.CharField(max_length=255, allow_blank=True, default="")
+    environment_variables = TextMap(default=dict)
+    wall_seconds = serializers.IntegerField(min_value=1, max_value=2**31 - 1, allow_null=True, default=None)
+    tags = TextMap(default=dict)
+
+
+class RerunInput(Input):
+    as_of = serializers.DateField(
+        allow_null=True, default=None, help_text="Take the packages as they were on this day."
+    )
+
+
+class TagsInput(Input):
+    set = TextMap(nullable_values=True, default=dict)
+    remove = serializers.ListField(child=serializers.CharField(max_length=250), default=list, max_length=1000)
+
+
+class MetricsInput(Input):
+    records = serializers.ListField(
+        child=serializers.DictField(),
+        max_length=10_000,
+        help_text="Objects as the lines of metrics.jsonl: {t, k, n, v, s, …}",
+    )
+
+
+class DefinitionInput(Input):
+    definition = WholeText(max_length=DEFINITION_CHARACTERS, help_text="A conda YAML")
+    as_of = serializers.DateField(allow_null=True, default=None)
+
+
+class EnvironmentInput(DefinitionInput):
+    name = serializers.CharField(max_length=255)
+
+
+class SnapshotInput(serializers.Serializer[Any]):
+    """multipart/form-data: `files` with their `paths` in the same order, or one zip as `archive`."""
+
+    files = serializers.ListField(child=serializers.FileField(), required=False)
+    paths = serializers.ListField(child=serializers.CharField(), required=False)
+    archive = serializers.FileField(required=False)
+
+
+class BuildLogQuery(serializers.Serializer[Any]):
+    after = serializers.IntegerField(
+        min_value=0, max_value=BIGGEST, default=0, help_text="`after` of the answer before"
+    )
+
+
+class LogQuery(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=1024, default=STDOUT, trim_whitespace=False)
+    offset = serializers.IntegerField(min_value=0, max_value=BIGGEST, default=0, help_text="Bytes")
+    limit = serializers.IntegerField(min_value=1, max_value=8 * LOG_BYTES, default=LOG_BYTES, help_text="Bytes")
+    download = serializers.BooleanField(default=False, help_text="The whole log, as an attachment")
+
+
+class ArtifactQuery(serializers.Serializer[Any]):
+    path = serializers.CharField(max_length=1024, trim_whitespace=False)
+    download = serializers.BooleanField(default=False, help_text="Pictures as an attachment, too")
+
+
+class SeriesQuery(serializers.Serializer[Any]):
+    name = serializers.ListField(child=serializers.CharField(max_length=250, trim_whitespace=False), max_length=200)
+    points = serializers.IntegerField(min_value=10, max_value=100_000, default=1000)
+
+
+class StreamQuery(serializers.Serializer[Any]):
+    log = serializers.CharField(max_length=1024, trim_whitespace=False, allow_blank=True, default="")
+    offset = serializers.IntegerField(min_value=0, max_value=BIGGEST, default=0)

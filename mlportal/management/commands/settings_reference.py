@@ -1,0 +1,187 @@
+"""`manage.py settings_reference`: docs/settings.md, made from what the code reads from the environment."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+PAGE = Path("docs/settings.md")
+# Where variables are read: each file, and the heading for those that stand before its first `# ---` line.
+SOURCES = {
+    "mlportal/settings.py": "Where everything is kept",
+    "mlportal/node.py": "Machines",
+    "mlportal/management/commands/portal.py": "The first start",
+}
+READERS = {
+    "text": "text",
+    "words": "words, comma-separated",
+    "boolean": "on or off",
+    "integer": "number",
+    "size": "size",
+    "seconds": "duration",
+}
+UNITS = (("GB", 1000**3), ("MB", 1000**2), ("kB", 1000))
+PERIODS = (("d", 86_400), ("h", 3600), ("m", 60))
+
+# What a variable is for, and its default where the code computes one.
+ABOUT: dict[str, tuple[str, str] | str] = {
+    "MLPORTAL_HOME": (
+        "The folder of all state: database, stored files, environments, runs, the secret. Keep it to the portal's user (mode 700).",
+        "`var` in the checkout",
+    ),
+    "MLPORTAL_BIND": "`host:port` that the portal listens on. A public address is refused with `MLPORTAL_DEBUG` or a weak secret.",
+    "MLPORTAL_PUBLIC_URL": (
+        "The address that others reach the portal at, where it differs. With `https://` cookies go over HTTPS only.",
+        "`http://` and `MLPORTAL_BIND`",
+    ),
+    "MLPORTAL_DEBUG": "Django's debug pages. They show settings to anybody who sees them.",
+    "MLPORTAL_SECRET_KEY": (
+        "Signs sessions and derives the keys of services. All machines of a portal that answer requests need the same one.",
+        "made at the first start, in `secret.key`",
+    ),
+    "MLPORTAL_ALLOWED_HOSTS": "Further host names that the portal answers to, beside those of the two addresses above.",
+    "MLPORTAL_LOGIN_ATTEMPTS": "Wrong passwords for one user from one address, after which both have to wait a quarter of an hour.",
+    "DATABASE_URL": (
+        "The database: `sqlite:///…` or `postgres://user:password@host:port/name`.",
+        "SQLite, `portal.sqlite3`",
+    ),
+    "BROKER_URL": "What wakes the workers: `filesystem://` (one machine), `redis://…` or `amqp://…`.",
+    "STORAGE_URL": (
+        "Where files are stored: `file:///…`, or `s3://bucket/prefix?endpoint_url=…&access_key=…&secret_key=…`.",
+        "the folder `storage`",
+    ),
+    "MLPORTAL_WORKER_THREADS": "Runs and builds that one worker follows at a time; a target's slots limit what runs.",
+    "MLPORTAL_SNAPSHOT_MAX_BYTES": "Largest snapshot.",
+    "MLPORTAL_SNAPSHOT_MAX_FILES": "Most files in a snapshot, not counting what `.amlignore` or `.gitignore` leave out.",
+    "MLPORTAL_RUN_WALL": "Longest time that a script runs; a run can ask for less or more.",
+    "MLPORTAL_LOG_LIMIT": "Largest log of a script. Beyond it the log is cut, with a marker, and the script goes on.",
+    "MLPORTAL_OUTPUT_LIMIT": "Largest `outputs/` of a run. A script that passes it is ended.",
+    "MLPORTAL_OUTPUT_FILES": "Most files that are stored of a run; further ones are skipped and named on its page.",
+    "MLPORTAL_RUN_OPEN_FILES": "Most files that a script may have open at a time.",
+    "MLPORTAL_CANCEL_GRACE": "Time between asking a script to end (SIGTERM) and ending it (SIGKILL).",
+    "MLPORTAL_LEASE": "How long a worker may be silent before another one takes over its runs.",
+    "MLPORTAL_LOCAL_SLOTS": (
+        "Runs at a time on the target `local`. Read when the target is made; later it is changed in the administration.",
+        "one a core",
+    ),
+    "MLPORTAL_ENVIRONMENT_BUILD": "Longest time that resolving and installing an environment takes.",
+    "MLPORTAL_PACKAGE_INDEXES": "Package indexes that an environment file may name; any other is left out, with a note.",
+    "MLPORTAL_SOURCE_BUILDS": "Install packages that have no wheel. Their set-up code runs on the worker, outside of any run.",
+    "MLPORTAL_PYTHONS": "Further Python interpreters, or folders of them, beside those on the path, pyenv's and uv's.",
+    "MLPORTAL_SERVICE_BODY": "Largest request that a deployed service takes.",
+    "MLPORTAL_SERVICE_TIMEOUT": "Longest time that a deployed service takes for an answer.",
+    "MLPORTAL_LOG_LEVEL": "What the portal itself writes to the terminal: `DEBUG`, `INFO`, `WARNING` or `ERROR`.",
+    "MLPORTAL_NODE": (
+        "This machine's name among the portal's machines. It has to stay the same: a worker finds its runs again by it.",
+        "the host's name",
+    ),
+    "MLPORTAL_ADMIN_PASSWORD": (
+        "Password of the first administrator, `admin`, at the first start.",
+        "a random one, printed once",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable as the code reads it."""
+
+    name: str
+    kind: str
+    default: str
+    heading: str
+
+
+class Command(BaseCommand):
+    help = "Write docs/settings.md from the code, or say with --check that it is not up to date."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--check", action="store_true", help="Write nothing; fail when the page differs")
+
+    def handle(self, *args: Any, check: bool, **options: Any) -> None:
+        page, text = settings.BASE_DIR / PAGE, render(settings.BASE_DIR)
+        if not check:
+            page.write_text(text)
+        elif not page.exists() or page.read_text() != text:
+            raise CommandError(f"{PAGE} is not what the code says; run manage.py settings_reference.")
+
+
+def render(root: Path) -> str:
+    """The whole page. Raises CommandError for a variable that nothing is said about, and for words about none."""
+    found = list(variables(root))
+    names = {variable.name for variable in found}
+    if unknown := sorted(names ^ ABOUT.keys()):
+        raise CommandError(f"The code and ABOUT do not agree on {', '.join(unknown)}.")
+    lines = [
+        "# Settings",
+        "",
+        "Every setting is an environment variable. A value that cannot be read stops the start and says which one it is.",
+        "Made by `manage.py settings_reference`; change the code, not this page.",
+        "",
+        "Sizes are written like `300MB` or `2GiB`, durations like `90s`, `15m`, `2h` or `30d`; bare numbers are bytes and seconds.",
+    ]
+    for heading in dict.fromkeys(variable.heading for variable in found):
+        lines += ["", f"## {heading}", "", "| Variable | Value | Default | What it is for |", "|---|---|---|---|"]
+        for variable in found:
+            if variable.heading == heading:
+                about = ABOUT[variable.name]
+                text, default = about if isinstance(about, tuple) else (about, variable.default)
+                lines.append(f"| `{variable.name}` | {variable.kind} | {default} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def variables(root: Path) -> Iterator[Variable]:
+    """In the order of the code, with the headings of its `# --- …` lines."""
+    for source, heading in SOURCES.items():
+        text = (root / source).read_text()
+        headings = {
+            number: re.split("[:;]", line.removeprefix("# --- "))[0]
+            for number, line in enumerate(text.splitlines(), 1)
+            if line.startswith("# --- ")
+        }
+        calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) and _reader(node)]
+        for call in sorted(calls, key=lambda call: call.lineno):
+            above = max((number for number in headings if number < call.lineno), default=0)
+            name = ast.literal_eval(call.args[0])
+            reader = _reader(call)
+            yield Variable(name, READERS[reader], _default(reader, call), headings.get(above, heading))
+
+
+def _reader(call: ast.Call) -> str:
+    """The function of mlportal.env that is called, or nothing."""
+    called = ast.unparse(call.func)
+    name = called.removeprefix("env.")
+    is_reader = name in READERS and bool(call.args) and isinstance(call.args[0], ast.Constant)
+    return name if is_reader and (called.startswith("env.") or name == "text") else ""
+
+
+def _default(reader: str, call: ast.Call) -> str:
+    if len(call.args) < 2:
+        return "none"
+    try:
+        value = _value(call.args[1])
+    except ValueError:
+        return ""  # computed: ABOUT says it in words
+    if reader == "size":
+        return _in_units(value, UNITS)
+    if reader == "seconds":
+        return _in_units(value, PERIODS) if value >= 60 else f"{value} s"
+    if reader == "boolean":
+        return "on" if value else "off"
+    return f"`{value}`"
+
+
+def _value(node: ast.expr) -> Any:
+    """A literal or a product of literals; ValueError for anything else."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return _value(node.left) * _value(node.right)
+    return ast.literal_eval(node)
+
+
+def _in_units(value: int, units: tuple[tuple[str, int], ...]) -> str:
+    return next((f"{value // size} {unit}" for unit, size in units if value % size == 0 and value >= size), str(value))

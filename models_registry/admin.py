@@ -1,0 +1,76 @@
+"""Models and services in Django admin: to look at, and to stop."""
+
+from typing import ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from mlportal.access.admin import RecordAdmin, do_for_each
+from mlportal.access.models import User
+from models_registry import services
+from models_registry.models import Deployment, DeploymentEvent, ModelFile, ModelVersion, RegisteredModel, RequestLog
+
+
+@admin.register(RegisteredModel)
+class RegisteredModelAdmin(RecordAdmin):
+    list_display = ("name", "workspace", "last_version", "created_by", "created_at")
+    list_filter = ("workspace",)
+    list_select_related = ("workspace", "created_by")
+    search_fields = ("name", "description")
+    date_hierarchy = "created_at"
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(RecordAdmin):
+    list_display = ("model", "version", "framework", "framework_version", "path", "size", "created_by", "created_at")
+    list_filter = ("framework", "model__workspace")
+    list_select_related = ("model", "created_by")
+    search_fields = ("model__name", "description", "run__uid", "path")
+    date_hierarchy = "created_at"
+
+
+@admin.register(ModelFile)
+class ModelFileAdmin(RecordAdmin):
+    list_display = ("path", "version", "size")
+    list_select_related = ("version__model",)
+    search_fields = ("version__model__name", "path", "blob__digest")
+
+
+@admin.register(Deployment)
+class DeploymentAdmin(RecordAdmin):
+    list_display = ("name", "workspace", "status", "wanted", "version", "live_version", "generation", "updated_at")
+    list_filter = ("status", "wanted", "workspace")
+    list_select_related = ("workspace", "version__model", "live_version__model")
+    search_fields = ("name", "description", "version__model__name")
+    date_hierarchy = "created_at"
+    actions = ("stop",)
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("models_registry.change_deployment")
+
+    @admin.action(description="Stop the selected services", permissions=["stop"])
+    def stop(self, request: HttpRequest, deployments: QuerySet[Deployment]) -> None:
+        person = request.user
+        assert isinstance(person, User)
+        asked = deployments.select_related("workspace", "version__model")
+        do_for_each(self, request, asked, lambda one: services.stop(one, by=person), "Stopped")
+
+
+class OfDeploymentAdmin(RecordAdmin):
+    list_select_related: ClassVar[tuple[str, ...]] = ("deployment",)
+    search_fields = ("deployment__name",)
+    date_hierarchy = "at"
+
+
+@admin.register(DeploymentEvent)
+class DeploymentEventAdmin(OfDeploymentAdmin):
+    list_display = ("at", "deployment", "old", "new", "reason", "actor")
+    list_filter = ("new",)
+    list_select_related = ("deployment", "actor")
+
+
+@admin.register(RequestLog)
+class RequestLogAdmin(OfDeploymentAdmin):
+    list_display = ("at", "deployment", "method", "status", "latency_ms", "rows", "version")
+    list_filter = ("status",)

@@ -1,0 +1,111 @@
+"""Registered models and their versions."""
+
+from typing import Any
+
+from django.db.models import Count, Prefetch, QuerySet
+from django.http import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from experiments.models import Run
+from mlportal.api.content import file_response
+from mlportal.api.views import ApiView, DetailView, ListView, created, get_or_404, validated
+from mlportal.errors import BadInput
+from models_registry import services
+from models_registry.api.inputs import FileQuery, RegisterInput, VersionChange
+from models_registry.api.serializers import ModelSerializer, ModelVersionRowSerializer, ModelVersionSerializer
+from models_registry.filters import ModelFilter
+from models_registry.models import Deployment, ModelVersion, RegisteredModel
+
+
+class Models(ListView[RegisteredModel]):
+    queryset = RegisteredModel.objects.none()
+    serializer_class = ModelSerializer
+    filterset_class = ModelFilter
+
+    def get_queryset(self) -> QuerySet[RegisteredModel]:
+        return models_of(self)
+
+    @extend_schema(request=RegisterInput, responses={201: ModelVersionSerializer})
+    def post(self, request: Request, workspace: str) -> Response:
+        """Register a file or folder of a run as the next version of a model, which is made when it is new."""
+        wish = validated(RegisterInput, request.data)
+        run = Run.objects.visible_to(self.person).in_workspace(self.workspace).filter(uid=wish.pop("run")).first()
+        if run is None:
+            raise BadInput("There is no such run in this workspace.", field="run")
+        version = services.register_model(run, **wish, by=self.person)
+        path = ("models", version.model.name, "versions", str(version.version))
+        return created(ModelVersionSerializer(version).data, "workspaces", self.workspace.name, *path)
+
+
+class ModelDetail(DetailView[RegisteredModel]):
+    serializer_class = ModelSerializer
+
+    def get_object(self) -> RegisteredModel:
+        return get_or_404(models_of(self), name=self.kwargs["name"])
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, workspace: str, name: str) -> Response:
+        """Delete the model with all its versions; 409 while one of them is deployed."""
+        services.delete_model(self.get_object(), by=self.person)
+        return Response(status=204)
+
+
+class Versions(ListView[ModelVersion]):
+    queryset = ModelVersion.objects.none()
+    serializer_class = ModelVersionRowSerializer
+
+    def get_queryset(self) -> QuerySet[ModelVersion]:
+        model = get_or_404(RegisteredModel.objects.in_workspace(self.workspace), name=self.kwargs["name"])
+        return versions_of(self).filter(model=model)
+
+
+class VersionDetail(DetailView[ModelVersion]):
+    serializer_class = ModelVersionSerializer
+
+    def get_object(self) -> ModelVersion:
+        return version_of(self)
+
+    @extend_schema(request=VersionChange, responses=ModelVersionSerializer)
+    def patch(self, request: Request, workspace: str, name: str, number: int) -> Response:
+        """Change the description or the tags; what is left out stays."""
+        changes: dict[str, Any] = validated(VersionChange, request.data)
+        version = services.update_version(version_of(self), **changes, by=self.person)
+        return Response(ModelVersionSerializer(version).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, workspace: str, name: str, number: int) -> Response:
+        """Delete the version; 409 while it is deployed. Its number is not given again."""
+        services.delete_version(version_of(self), by=self.person)
+        return Response(status=204)
+
+
+class FileContent(ApiView):
+    query_serializer = FileQuery
+
+    @extend_schema(parameters=[FileQuery], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def get(self, request: Request, workspace: str, name: str, number: int) -> HttpResponseBase:
+        """The bytes of one file of the version; a part of them with a Range header."""
+        wish = self.query(request)
+        file, stream = services.open_file(version_of(self), wish["path"])
+        return file_response(
+            request, stream, size=file.size, digest=file.blob_id, path=file.path, download=wish["download"]
+        )
+
+
+def models_of(view: ApiView) -> QuerySet[RegisteredModel]:
+    models = RegisteredModel.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    return models.select_related("workspace", "created_by").annotate(version_count=Count("versions"))
+
+
+def versions_of(view: ApiView) -> QuerySet[ModelVersion]:
+    versions = ModelVersion.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    related = versions.select_related("model__workspace", "run", "environment_version__environment", "created_by")
+    return related.prefetch_related(Prefetch("deployments", Deployment.objects.only("name", "version")))
+
+
+def version_of(view: ApiView) -> ModelVersion:
+    rows = versions_of(view).select_related("run__snapshot").prefetch_related("files")
+    return get_or_404(rows, model__name=view.kwargs["name"], version=view.kwargs["number"])

@@ -1,0 +1,197 @@
+"""What the registry's part of the API answers."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from models_registry.models import (
+    Deployment,
+    DeploymentEvent,
+    ModelFile,
+    ModelVersion,
+    RegisteredModel,
+    RequestLog,
+)
+from models_registry.services import example_request
+from models_registry.status import DeploymentStatus
+
+
+class ModelFileSerializer(serializers.ModelSerializer[ModelFile]):
+    sha256 = serializers.CharField(source="blob_id")
+
+    class Meta:
+        model = ModelFile
+        fields = ["path", "size", "sha256"]
+
+
+class InspectionSerializer(serializers.Serializer[Any]):
+    """What the model file imports when it is loaded. No verdict means that it is safe."""
+
+    verdict = serializers.ChoiceField(choices=["known", "unknown", "dangerous", "unreadable"])
+    format = serializers.CharField()
+    message = serializers.CharField()
+    imports = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()), help_text="[[module, name, verdict], …]"
+    )
+
+
+class LineageSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+
+
+class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
+    id = serializers.CharField(source="__str__", help_text="name:version")
+    name = serializers.CharField(source="model.name")
+    workspace = serializers.CharField(source="model.workspace.name")
+    run = serializers.CharField(source="run.uid", default=None, allow_null=True)
+    environment = serializers.SerializerMethodField()
+    verdict = serializers.SerializerMethodField()
+    tags = serializers.DictField(child=serializers.CharField())
+    properties = serializers.DictField(child=serializers.CharField())
+    deployments = serializers.SlugRelatedField[Any](many=True, read_only=True, slug_field="name")
+    created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
+    page = serializers.CharField(source="get_absolute_url")
+
+    class Meta:
+        model = ModelVersion
+        fields = [
+            "id",
+            "name",
+            "version",
+            "workspace",
+            "run",
+            "path",
+            "environment",
+            "framework",
+            "framework_version",
+            "cpu",
+            "memory_gb",
+            "description",
+            "tags",
+            "properties",
+            "size",
+            "verdict",
+            "deployments",
+            "created_by",
+            "created_at",
+            "page",
+        ]
+
+    @extend_schema_field(LineageSerializer(allow_null=True))
+    def get_environment(self, version: ModelVersion) -> dict[str, Any] | None:
+        environment = version.environment_version
+        return {"name": environment.environment.name, "version": environment.version} if environment else None
+
+    def get_verdict(self, version: ModelVersion) -> str | None:
+        """Of the inspection; null while the file has not been looked into."""
+        return version.inspection["verdict"] if version.inspection else None
+
+
+class ModelVersionSerializer(ModelVersionRowSerializer):
+    snapshot = serializers.CharField(source="run.snapshot.uid", default=None, allow_null=True)
+    lock = serializers.CharField(source="environment_version.lock_text", default="", help_text="Pinned packages")
+    files = ModelFileSerializer(many=True)
+    inspection = InspectionSerializer(allow_null=True)
+
+    class Meta(ModelVersionRowSerializer.Meta):
+        fields = [*ModelVersionRowSerializer.Meta.fields, "snapshot", "lock", "files", "inspection"]
+
+
+class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
+    versions = serializers.IntegerField(source="version_count", help_text="Those that are there")
+    created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
+    page = serializers.CharField(source="get_absolute_url")
+
+    class Meta:
+        model = RegisteredModel
+        fields = ["name", "description", "last_version", "versions", "created_by", "created_at", "page"]
+
+
+class DeploymentRowSerializer(serializers.ModelSerializer[Deployment]):
+    workspace = serializers.CharField(source="workspace.name")
+    status = serializers.ChoiceField(choices=DeploymentStatus.choices)
+    status_label = serializers.CharField(source="get_status_display")
+    colour = serializers.CharField()
+    version = serializers.CharField(source="version.__str__", help_text="The version that is wanted, as name:version")
+    live_version = serializers.SerializerMethodField()
+    created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
+    page = serializers.CharField(source="get_absolute_url")
+
+    class Meta:
+        model = Deployment
+        fields = [
+            "name",
+            "workspace",
+            "description",
+            "status",
+            "status_label",
+            "colour",
+            "version",
+            "live_version",
+            "scoring_path",
+            "auth_enabled",
+            "failure",
+            "created_by",
+            "created_at",
+            "page",
+        ]
+
+    def get_live_version(self, deployment: Deployment) -> str | None:
+        """The version that answers, as name:version; null when none does."""
+        return str(deployment.live_version) if deployment.live_version else None
+
+
+class ReplicaSerializer(serializers.Serializer[Any]):
+    """The process that answers; empty while there is none."""
+
+    pid = serializers.IntegerField(allow_null=True, required=False)
+    node = serializers.CharField(required=False)
+    started_at = serializers.DateTimeField(allow_null=True, required=False)
+    memory_bytes = serializers.IntegerField(allow_null=True, required=False)
+    restarts = serializers.IntegerField(required=False)
+
+
+class DeploymentSerializer(DeploymentRowSerializer):
+    replica = ReplicaSerializer()
+    signature = serializers.DictField(allow_null=True, help_text="What the model says of itself")
+    example = serializers.SerializerMethodField()
+
+    class Meta(DeploymentRowSerializer.Meta):
+        fields = [*DeploymentRowSerializer.Meta.fields, "replica", "signature", "example"]
+
+    @extend_schema_field(serializers.DictField(allow_null=True))
+    def get_example(self, deployment: Deployment) -> dict[str, Any] | None:
+        """A body for `score` that the model takes."""
+        return example_request(deployment)
+
+
+class DeploymentEventSerializer(serializers.ModelSerializer[DeploymentEvent]):
+    actor = serializers.CharField(source="actor.username", default=None, allow_null=True)
+
+    class Meta:
+        model = DeploymentEvent
+        fields = ["old", "new", "reason", "actor", "at"]
+
+
+class DeploymentLogSerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=DeploymentStatus.choices)
+    failure = serializers.CharField(allow_blank=True)
+    text = serializers.CharField(source="log", allow_blank=True, help_text="The last lines of the model worker")
+
+
+class KeysSerializer(serializers.Serializer[Any]):
+    primary = serializers.CharField()
+    secondary = serializers.CharField()
+
+
+class NewKeySerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    value = serializers.CharField()
+
+
+class RequestLogSerializer(serializers.ModelSerializer[RequestLog]):
+    class Meta:
+        model = RequestLog
+        fields = ["at", "method", "status", "latency_ms", "rows", "version", "request", "response", "error"]

@@ -1,0 +1,24 @@
+"""Models and deployments; included under /api/v1/workspaces/<workspace>/."""
+
+from django.urls import path
+
+from models_registry.api import deployments, models
+
+urlpatterns = [
+    path("models/", models.Models.as_view()),
+    path("models/<name:name>/", models.ModelDetail.as_view()),
+    path("models/<name:name>/versions/", models.Versions.as_view()),
+    path("models/<name:name>/versions/<key:number>/", models.VersionDetail.as_view()),
+    path("models/<name:name>/versions/<key:number>/files/content/", models.FileContent.as_view()),
+    path("deployments/", deployments.Deployments.as_view()),
+    path("deployments/<name:name>/", deployments.DeploymentDetail.as_view()),
+    path("deployments/<name:name>/redeploy/", deployments.Redeploy.as_view()),
+    path("deployments/<name:name>/stop/", deployments.Stop.as_view()),
+    path("deployments/<name:name>/start/", deployments.Start.as_view()),
+    path("deployments/<name:name>/keys/", deployments.Keys.as_view()),
+    path("deployments/<name:name>/keys/regenerate/", deployments.RegenerateKey.as_view()),
+    path("deployments/<name:name>/requests/", deployments.Requests.as_view()),
+    path("deployments/<name:name>/events/", deployments.Events.as_view()),
+    path("deployments/<name:name>/log/", deployments.Log.as_view()),
+    path("deployments/<name:name>/score/", deployments.Score.as_view()),
+]

@@ -1,0 +1,24 @@
+"""The pages of models and deployments; included under `/w/<workspace>/`."""
+
+from django.urls import path
+
+from models_registry.views import deployments, models
+
+urlpatterns = [
+    path("models/", models.models, name="models"),
+    path("models/<str:name>/", models.model, name="model"),
+    path("models/<str:name>/delete/", models.delete, name="model-delete"),
+    path("models/<str:name>/<int:number>/", models.version, name="model-version"),
+    path("models/<str:name>/<int:number>/edit/", models.edit_version, name="model-version-edit"),
+    path("models/<str:name>/<int:number>/deploy/", models.deploy, name="model-version-deploy"),
+    path("models/<str:name>/<int:number>/delete/", models.delete_version, name="model-version-delete"),
+    path("deployments/", deployments.deployments, name="deployments"),
+    path("deployments/<str:name>/", deployments.deployment, name="deployment"),
+    path("deployments/<str:name>/requests/", deployments.requests, name="deployment-requests"),
+    path("deployments/<str:name>/keys/", deployments.keys, name="deployment-keys"),
+    path("deployments/<str:name>/keys/regenerate/", deployments.regenerate_key, name="deployment-regenerate-key"),
+    path("deployments/<str:name>/redeploy/", deployments.redeploy, name="deployment-redeploy"),
+    path("deployments/<str:name>/stop/", deployments.stop, name="deployment-stop"),
+    path("deployments/<str:name>/start/", deployments.start, name="deployment-start"),
+    path("deployments/<str:name>/delete/", deployments.delete, name="deployment-delete"),
+]

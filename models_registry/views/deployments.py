@@ -1,0 +1,192 @@
+"""The pages of services."""
+
+import shlex
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from experiments.models import EnvironmentBuild
+from experiments.services import usual_seconds
+from mlportal.access.roles import Role
+from mlportal.errors import BadInput, Conflict
+from mlportal.pages import WorkspaceRequest, fragment, workspace_view
+from mlportal.pages.polling import is_known, state_of
+from models_registry import services
+from models_registry.models import Deployment, ModelVersion
+from models_registry.status import DeploymentStatus
+
+EVENTS = 20
+CHOICES = 50
+S = DeploymentStatus
+STEADY = frozenset({S.HEALTHY, S.FAILED, S.STOPPED})
+UNKNOWN_EXAMPLE = {"data": [[0, 0, 0, 0]], "method": "predict"}
+
+
+@require_safe
+@workspace_view
+def deployments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
+    rows = list(_deployments(request).defer("log", "signature"))
+    state = state_of([(row.pk, row.generation, row.status, row.live_version_id) for row in rows])
+    if request.htmx and is_known(request, state):
+        return HttpResponse(status=204)
+    context = {"rows": rows, "state": state, "is_steady": all(row.status in STEADY for row in rows)}
+    return fragment(request, "models_registry/deployments.html", "models_registry/deployments_table.html", context)
+
+
+@require_safe
+@workspace_view
+def deployment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    """The service; for htmx, what of it changes by itself."""
+    found = _deployment(request, name)
+    context = _live(request, found)
+    if request.htmx:
+        if is_known(request, context["state"]):
+            return HttpResponse(status=204)
+        context |= {"is_update": True, "console_too": not request.GET.get("example") and context["example"]}
+        return render(request, "models_registry/deployment_live.html", context)
+    versions = ModelVersion.objects.in_workspace(request.workspace).exclude(environment_version=None)
+    context |= {
+        "choices": versions.filter(model=found.version.model).select_related("model")[:CHOICES],
+        **_requests(found),
+    }
+    return render(request, "models_registry/deployment.html", context)
+
+
+@require_safe
+@workspace_view
+def requests(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    context = _requests(_deployment(request, name))
+    if is_known(request, context["requests_state"]):
+        return HttpResponse(status=204)
+    return render(request, "models_registry/deployment_requests.html", context)
+
+
+@require_safe
+@workspace_view
+def keys(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    """The card with the keys: shown by `?show=1`, which is noted, hidden otherwise."""
+    return _keys(request, _deployment(request, name), show=request.GET.get("show") == "1")
+
+
+@require_POST
+@workspace_view
+def regenerate_key(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _deployment(request, name)
+    services.regenerate_key(found, request.POST.get("key", ""), by=request.user)
+    return _keys(request, found, show=True)
+
+
+@require_POST
+@workspace_view
+def redeploy(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _deployment(request, name)
+    asked = request.POST.get("version", "")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
+    versions = ModelVersion.objects.visible_to(request.user).filter(model=found.version.model)
+    version = get_object_or_404(versions.select_related("model"), version=number)
+    try:
+        services.redeploy(found, version, by=request.user)
+    except (BadInput, Conflict) as error:
+        messages.error(request, error.message)
+    return redirect(found)
+
+
+@require_POST
+@workspace_view
+def stop(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _deployment(request, name)
+    services.stop(found, by=request.user)
+    return redirect(found)
+
+
+@require_POST
+@workspace_view
+def start(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _deployment(request, name)
+    try:
+        services.start(found, by=request.user)
+    except Conflict as error:
+        messages.info(request, error.message)
+    return redirect(found)
+
+
+@require_POST
+@workspace_view
+def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    services.delete(_deployment(request, name), by=request.user)
+    messages.success(request, f"The deployment {name} is deleted.")
+    return redirect("deployments", workspace)
+
+
+def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
+    status = DeploymentStatus(found.status)
+    is_steady = status in STEADY
+    build = None
+    if status == S.TRANSITIONING and found.version.environment_version:
+        build = EnvironmentBuild.objects.under_way().filter(version=found.version.environment_version).first()
+    example = services.example_request(found)
+    body = orjson.dumps(example or UNKNOWN_EXAMPLE).decode()
+    events = list(found.events.select_related("actor")[:EVENTS])
+    moving = found.log if not is_steady else ""
+    replica = found.replica.get("pid"), found.replica.get("restarts")
+    return {
+        "deployment": found,
+        "is_steady": is_steady,
+        "seconds": 5 if is_steady else 1,
+        "build": build,
+        "usual_seconds": usual_seconds(build.version) if build else None,
+        "example": example,
+        "example_text": pretty(example) if example else "",
+        "curl": _curl(found, body),
+        "address": settings.PUBLIC_URL + found.scoring_path,
+        "events": events,
+        "may_change": request.role.includes(Role.CONTRIBUTOR),
+        "state": state_of(
+            status, found.generation, found.failure, found.live_version_id, found.version_id, replica, moving, len(events),
+            build and build.pk,
+        ),
+    }  # fmt: skip
+
+
+def pretty(request: dict[str, Any]) -> str:
+    """JSON with a line a row of data: what a person reads and changes."""
+    rows = ",\n    ".join(orjson.dumps(row).decode().replace(",", ", ") for row in request["data"])
+    return f'{{\n  "data": [\n    {rows}\n  ],\n  "method": "{request["method"]}"\n}}'
+
+
+def _curl(found: Deployment, body: str) -> str:
+    lines = [f"curl {settings.PUBLIC_URL}{found.scoring_path}"]
+    if found.auth_enabled:
+        lines.append('-H "Authorization: Bearer $KEY"')
+    lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(body)}"]
+    return " \\\n  ".join(lines)
+
+
+def _requests(found: Deployment) -> dict[str, Any]:
+    rows = list(services.recent_requests(found))
+    return {"deployment": found, "requests": rows, "requests_state": state_of([row.pk for row in rows[:1]], len(rows))}
+
+
+def _keys(request: WorkspaceRequest, found: Deployment, *, show: bool) -> HttpResponse:
+    pair = services.keys(found, by=request.user) if show else None
+    context = {"deployment": found, "keys": list(zip(("primary", "secondary"), pair, strict=True)) if pair else None}
+    response = render(request, "models_registry/deployment_keys.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _deployments(request: WorkspaceRequest) -> Any:
+    rows = Deployment.objects.visible_to(request.user).in_workspace(request.workspace)
+    return rows.select_related("workspace", "version__model__workspace", "live_version__model__workspace", "created_by")
+
+
+def _deployment(request: WorkspaceRequest, name: str) -> Deployment:
+    found: Deployment = get_object_or_404(
+        _deployments(request).select_related("version__environment_version__environment__workspace"), name=name
+    )
+    return found

@@ -1,0 +1,174 @@
+"""The pages of registered models."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from mlportal.access.roles import Role
+from mlportal.errors import BadInput, Conflict
+from mlportal.pages import WorkspaceRequest, fragment, workspace_view
+from mlportal.pages.paging import page_of
+from mlportal.pages.polling import is_known, state_of
+from models_registry import services
+from models_registry.forms import VersionForm
+from models_registry.models import Deployment, ModelVersion, RegisteredModel
+
+WORST_FIRST = {"dangerous": 0, "unknown": 1, "known": 2}
+
+
+@require_safe
+@workspace_view
+def models(request: WorkspaceRequest, workspace: str) -> HttpResponse:
+    newest = ModelVersion.objects.filter(model=OuterRef("pk")).order_by("-version").values("pk")[:1]
+    rows = RegisteredModel.objects.visible_to(request.user).in_workspace(request.workspace)
+    text = request.GET.get("q", "").strip()
+    if text:
+        rows = rows.filter(Q(name__icontains=text) | Q(description__icontains=text))
+    page = page_of(
+        request,
+        rows.select_related("workspace").annotate(newest=Subquery(newest), count=Count("versions")).order_by("name"),
+    )
+    versions = {
+        version.pk: version for version in _related(ModelVersion.objects.filter(pk__in=[m.newest for m in page]))
+    }
+    context = {
+        "page": page,
+        "rows": [(model, versions.get(model.newest)) for model in page],
+        "text": text,
+    }
+    return fragment(request, "models_registry/models.html", "models_registry/models_table.html", context)
+
+
+@require_safe
+@workspace_view
+def model(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _model(request, name)
+    context = {
+        "model": found,
+        "page": page_of(request, _related(found.versions.all())),
+        "may_change": request.role.includes(Role.CONTRIBUTOR),
+    }
+    return fragment(request, "models_registry/model.html", "models_registry/model_versions.html", context)
+
+
+@require_safe
+@workspace_view
+def version(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
+    """The version; for htmx, what its file imports, which a worker is about to find out."""
+    found = _version(request, name, number)
+    context = _inspection(found)
+    if request.htmx:
+        if is_known(request, context["state"]):
+            return HttpResponse(status=204)
+        return render(request, "models_registry/version_inspection.html", context)
+    context |= _whole(request, found) | {"form": VersionForm.of(found)}
+    return render(request, "models_registry/version.html", context)
+
+
+@require_POST
+@workspace_view
+def edit_version(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
+    found = _version(request, name, number)
+    form = VersionForm(request.POST)
+    if form.is_valid():
+        services.update_version(found, **form.cleaned_data, by=request.user)
+        messages.success(request, "Saved.")
+        return redirect(found)
+    context = _inspection(found) | _whole(request, found) | {"form": form}
+    return render(request, "models_registry/version.html", context, status=400)
+
+
+@require_POST
+@workspace_view
+def deploy(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
+    found = _version(request, name, number)
+    try:
+        made = services.deploy(found, name=request.POST.get("name", ""), by=request.user)
+    except (BadInput, Conflict) as error:
+        messages.error(request, error.message)
+        return redirect(found)
+    return redirect(made)
+
+
+@require_POST
+@workspace_view
+def delete_version(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
+    found = _version(request, name, number)
+    try:
+        services.delete_version(found, by=request.user)
+    except Conflict as error:
+        messages.error(request, error.message)
+        return redirect(found)
+    messages.success(request, f"{found} is deleted.")
+    return redirect(found.model)
+
+
+@require_POST
+@workspace_view
+def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _model(request, name)
+    try:
+        services.delete_model(found, by=request.user)
+    except Conflict as error:
+        messages.error(request, error.message)
+        return redirect(found)
+    messages.success(request, f"The model {name} is deleted.")
+    return redirect("models", workspace)
+
+
+def _inspection(found: ModelVersion) -> dict[str, Any]:
+    inspection = found.inspection
+    imports = sorted(inspection["imports"], key=lambda each: (WORST_FIRST.get(each[2], 1), *each)) if inspection else []
+    return {"version": found, "inspection": inspection, "imports": imports, "state": state_of(inspection)}
+
+
+def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
+    environment = found.environment_version
+    lock = environment.lock_text if environment else ""
+    return {
+        "model": found.model,
+        "files": found.files.all(),
+        "packages": [line.partition("==")[::2] for line in lock.splitlines() if "==" in line],
+        "deployments": found.deployments.select_related("workspace", "live_version"),
+        "proposed_name": services.propose_service_name(found),
+        "may_change": request.role.includes(Role.CONTRIBUTOR),
+        "is_latest": found.version == found.model.last_version,
+    }
+
+
+def _related(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
+    used_by = Prefetch("deployments", Deployment.objects.select_related("workspace"))
+    return (
+        versions.select_related(
+            "model__workspace",
+            "run__experiment",
+            "run__workspace",
+            "environment_version__environment__workspace",
+            "created_by",
+        )
+        .prefetch_related(used_by)
+        .annotate(verdict=F("inspection__verdict"))
+        .defer("inspection", "environment_version__definition", "environment_version__lock")
+    )
+
+
+def _model(request: WorkspaceRequest, name: str) -> RegisteredModel:
+    here = RegisteredModel.objects.visible_to(request.user).in_workspace(request.workspace)
+    return get_object_or_404(here.select_related("workspace", "created_by"), name=name)
+
+
+def _version(request: WorkspaceRequest, name: str, number: int) -> ModelVersion:
+    here = ModelVersion.objects.visible_to(request.user).in_workspace(request.workspace)
+    related = here.select_related(
+        "model__workspace",
+        "run__experiment",
+        "run__workspace",
+        "run__snapshot",
+        "environment_version__environment__workspace",
+        "created_by",
+    )
+    return get_object_or_404(related, model__name=name, version=number)

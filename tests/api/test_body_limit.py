@@ -1,0 +1,56 @@
+"""A body that is too large ends before it is read: nothing of it reaches Django."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from mlportal.api.body_limit import BodyLimit, snapshot_limit
+
+SNAPSHOTS = "/api/v1/workspaces/lab/snapshots/"
+
+
+def send(path: str, length: int | None, bodies: list[bytes]) -> tuple[list[str], list[Any]]:
+    """What the application was given to read, and what the client was answered."""
+    given: list[str] = []
+    answers: list[Any] = []
+    waiting = [{"type": "http.request", "body": body, "more_body": True} for body in bodies]
+
+    async def receive() -> Any:
+        return waiting.pop(0)
+
+    async def answer(message: Any) -> None:
+        answers.append(message)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while waiting and (not given or given[-1] != "http.disconnect"):
+            given.append((await receive())["type"])
+
+    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    scope = {"type": "http", "path": path, "headers": headers}
+    asyncio.run(BodyLimit(application)(scope, receive, answer))
+    return given, answers
+
+
+@pytest.fixture(autouse=True)
+def _limit() -> Any:
+    with override_settings(SNAPSHOT_MAX_BYTES=1000, DATA_UPLOAD_MAX_NUMBER_FILES=1):
+        yield
+
+
+def test_a_length_over_the_limit_is_refused_unread() -> None:
+    given, (start, body) = send(SNAPSHOTS, snapshot_limit() + 1, [b"x"])
+    assert given == []
+    assert start["status"] == 413
+    assert b"MLPORTAL_SNAPSHOT_MAX_BYTES" in body["body"]
+
+
+def test_a_body_without_a_length_ends_at_the_limit() -> None:
+    given, _ = send(SNAPSHOTS, None, [b"x" * 1000] * 5)
+    assert given == ["http.request", "http.request", "http.disconnect"]
+
+
+def test_what_is_allowed_and_what_is_elsewhere_passes() -> None:
+    assert send(SNAPSHOTS, snapshot_limit(), [b"x", b"y"]) == (["http.request"] * 2, [])
+    assert send("/api/v1/me/", 10**12, [b"x"]) == (["http.request"], [])

@@ -1,0 +1,88 @@
+"""What every test stands on: a home of its own for the portal's settings, people, and a workspace of theirs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from mlportal.access.models import User, Workspace
+
+# The smallest environment there is: a Python, and not one package.
+TINY = f"dependencies:\n  - python={sys.version_info.major}.{sys.version_info.minor}\n"
+_home: Path | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing that a portal of this checkout keeps is touched by a test."""
+    global _home
+    from django.conf import settings
+
+    if not settings.configured:  # the pure tests may be run without Django
+        return
+    _home = Path(tempfile.mkdtemp(prefix="mlportal-tests-"))
+    settings.HOME = _home
+    for name in ("RUNS_DIR", "ENVIRONMENTS_DIR", "SERVING_DIR", "FILE_UPLOAD_TEMP_DIR", "STATIC_ROOT"):
+        setattr(settings, name, _home / name.lower())
+    settings.FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700)
+    settings.STORAGES["default"]["OPTIONS"] = {"location": str(_home / "storage")}
+    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+        settings.DATABASES["default"]["TEST"]["NAME"] = str(_home / "portal.sqlite3")
+    for name in ("queue", "control"):
+        (_home / "broker" / name).mkdir(parents=True)
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS.update(
+        data_folder_in=str(_home / "broker" / "queue"),
+        data_folder_out=str(_home / "broker" / "queue"),
+        control_folder=str(_home / "broker" / "control"),
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _home is not None:
+        shutil.rmtree(_home, ignore_errors=True)
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    from mlportal.access.models import User
+
+    return User.objects.create_user("olga", password="not-needed-here")
+
+
+@pytest.fixture
+def workspace(owner: User) -> Workspace:
+    """`lab`: olga owns it, carl contributes, rita reads; sam is a stranger to it."""
+    from mlportal.access.services import create_workspace
+
+    return create_workspace("lab", by=owner)
+
+
+@pytest.fixture
+def contributor(workspace: Workspace, owner: User) -> User:
+    return _member("carl", "contributor", workspace, owner)
+
+
+@pytest.fixture
+def reader(workspace: Workspace, owner: User) -> User:
+    return _member("rita", "reader", workspace, owner)
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    from mlportal.access.models import User
+
+    return User.objects.create_user("sam", password="not-needed-here")
+
+
+def _member(name: str, role: str, workspace: Workspace, owner: User) -> User:
+    from mlportal.access.models import User
+    from mlportal.access.services import set_member
+
+    person = User.objects.create_user(name, password="not-needed-here")
+    set_member(workspace, name, role, by=owner)
+    return person

@@ -1,0 +1,41 @@
+"""Slots, queues and machines."""
+
+from experiments import services
+from experiments.models import ComputeNode, ComputeTarget
+from experiments.services import compute, starting
+from experiments.status import RunStatus
+from mlportal.node import node_name
+from tests.experiments.conftest import Submit
+
+
+def test_a_target_gives_no_more_than_its_slots_and_the_longest_waiting_first(
+    queued: Submit, target: ComputeTarget
+) -> None:
+    runs = [queued() for _ in range(4)]
+    taken = [starting.take_next(target, worker="w") for _ in range(4)]
+    assert taken == [runs[0], runs[1], None, None]
+    assert [services.explain_scaling(run)["position"] for run in runs[2:]] == [1, 2]
+    assert services.explain_scaling(runs[3]) == {"target": "local", "position": 2, "slots": 2, "busy": 2}
+    overview = services.compute_overview()[0]
+    assert (overview["slots"], overview["busy"], overview["waiting"]) == (2, 2, 2)
+    first = taken[0]
+    assert first is not None
+    type(first).objects.move(first, RunStatus.FAILED)
+    assert starting.take_next(target, worker="w") == runs[2]
+
+
+def test_an_administrator_s_number_of_slots_stays(target: ComputeTarget) -> None:
+    ComputeTarget.objects.filter(pk=target.pk).update(slots=7)
+    assert compute.ensure_local_target().slots == 7
+
+
+def test_a_machine_reports_what_it_has(target: ComputeTarget) -> None:
+    node = compute.report_node(["local", "unknown"])
+    assert (node.name, list(node.targets.all())) == (node_name(), [target])
+    assert node.details["cpus"] >= 1
+    assert node.details["memory_bytes"] > 0
+    assert node.details["pythons"]
+    compute.report_node(["local"])
+    assert ComputeNode.objects.count() == 1
+    nodes = services.compute_overview()[0]["nodes"]
+    assert [(found["name"], found["alive"]) for found in nodes] == [(node_name(), True)]

@@ -1,0 +1,311 @@
+"""The whole way in this process: a real snapshot, a real environment, a real runner, a real script."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+
+import psutil
+import pytest
+from django.conf import settings
+
+from experiments import services
+from experiments.models import Run, RunToken
+from experiments.runner import launch
+from experiments.services import dispatch, finishing, following, starting, working
+from experiments.status import RunStatus
+from mlportal.access.models import User, digest_of
+from mlportal.errors import BadInput, NotFound
+from mlportal.node import node_name
+from tests.experiments.conftest import Submit
+from tests.portal import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+STDOUT = "user_logs/std_log.txt"
+WORD = "correct horse battery"
+
+
+def see_through(run: Run) -> Run:
+    assert run.compute_target is not None
+    working.take_next(run.compute_target)
+    run.refresh_from_db()
+    return run
+
+
+def log_of(run: Run) -> str:
+    return services.read_log(run, STDOUT).data.decode()
+
+
+def test_a_script_that_ends_well(queued: Submit) -> None:
+    code = """
+import os, sys
+from azureml.core.run import Run
+run = Run.get_context()
+print("arguments", sys.argv[1:])
+print("folder", sorted(os.listdir(".")))
+run.log("accuracy", 0.5)
+run.log("kernel", "linear")
+for step in range(100):
+    run.log("loss", 1.0 / (step + 1), step=step)
+open("outputs/model.bin", "wb").write(b"model")
+open("logs/training.log", "w").write("trained\\n")
+run.tag("team", "blue")
+print("done", file=sys.stderr)
+"""
+    run = see_through(queued(code, arguments=["--x", "a b"]))
+    assert (run.status, run.exit_code, run.failure) == (RunStatus.COMPLETED, 0, None)
+    assert log_of(run).splitlines() == [
+        "arguments ['--x', 'a b']",
+        "folder ['logs', 'outputs', 'train.py']",
+        "done",
+    ]
+    names = list(run.artifacts.values_list("path", flat=True))
+    assert names == ["logs/training.log", "outputs/model.bin", STDOUT]
+    with services.open_artifact(services.artifact(run, "outputs/model.bin")) as stream:
+        assert stream.read() == b"model"
+    loss = services.series(run, ["loss"])["loss"]
+    assert loss["steps"] == list(range(100))
+    assert services.azure_metrics(run)["kernel"] == "linear"
+    assert run.tags.get().value == "blue"
+    assert [event.new for event in run.events.all()] == [
+        *("NotStarted", "Preparing", "Queued", "Running", "Finalizing", "Completed")
+    ]
+    spans = services.phases(run)
+    assert [span.name for span in spans] == ["Preparing", "Scaling", "Running", "Post-processing"]
+    assert all(span.start and span.end and span.start <= span.end and span.reason for span in spans)
+    assert (run.lease_until, run.output_bytes > 0, run.peak_memory_bytes > 0) == (None, True, True)  # type: ignore[operator]
+    assert not run.log_chunks.exists()
+    assert not RunToken.objects.filter(run=run).exists()
+    assert not starting.run_directory(run).exists()
+
+
+def test_a_script_that_fails_shows_its_traceback_on_top(queued: Submit) -> None:
+    run = see_through(queued("print('é before')\n\ndef fit():\n    raise ValueError('bad shape')\n\nfit()\n"))
+    assert (run.status, run.exit_code) == (RunStatus.FAILED, 1)
+    failure = run.failure
+    assert (failure["type"], failure["message"], failure["file"], failure["line"]) == (
+        "ValueError",
+        "bad shape",
+        "train.py",
+        4,
+    )
+    whole = services.read_log(run, failure["log"]).data
+    assert whole[failure["offset"] :].startswith(b"Traceback (most recent call last)")
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("run.fail('no convergence', 'E7')", "Failed"), ("run.complete()", "Completed")]
+)
+def test_a_script_may_say_itself_how_it_went(queued: Submit, code: str, status: str) -> None:
+    run = see_through(queued(f"from azureml.core import Run\nrun = Run.get_context()\n{code}\n"))
+    assert (run.status, run.exit_code) == (status, 0)
+    if status == "Failed":
+        assert (run.failure["type"], run.failure["message"]) == ("E7", "no convergence")
+
+
+def test_a_script_that_kills_itself_is_told_by_its_signal(queued: Submit) -> None:
+    run = see_through(queued("import os\nos.kill(os.getpid(), 9)\n"))
+    assert (run.status, run.exit_signal, run.exit_code) == (RunStatus.FAILED, 9, None)
+
+
+def test_the_time_limit_ends_a_script(queued: Submit) -> None:
+    run = see_through(queued("import time\nprint('on', flush=True)\ntime.sleep(60)\n", wall_seconds=1))
+    assert (run.status, run.failure["reason"]) == (RunStatus.FAILED, "wall_time")
+    assert log_of(run).startswith("on\n")
+
+
+def test_no_secret_of_the_portal_reaches_the_script(queued: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "BROKER_URL", "STORAGE_URL", "MLPORTAL_SECRET_KEY", "MLPORTAL_ADMIN_PASSWORD"):
+        monkeypatch.setenv(name, f"{WORD} {name}")
+    code = "import os\nfor item in sorted(os.environ.items()):\n    print('%s=%s' % item)\n"
+    run = see_through(queued(code, environment_variables={"MODE": "quick"}))
+    seen = dict(line.split("=", 1) for line in log_of(run).splitlines())
+    assert WORD not in log_of(run)
+    assert settings.SECRET_KEY not in log_of(run)
+    assert (seen["MODE"], seen["AZUREML_RUN_ID"], seen["MLFLOW_RUN_ID"]) == ("quick", run.uid, run.uid)
+    assert set(seen) - {"LC_CTYPE"} == {
+        *("AZUREML_RUN_ID", "AZUREML_EXPERIMENT_NAME", "AZUREML_ARM_WORKSPACE_NAME", "AZUREML_ARM_SUBSCRIPTION"),
+        *("AZUREML_ARM_RESOURCEGROUP", "MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN", "MLFLOW_RUN_ID"),
+        *("MLFLOW_EXPERIMENT_ID", "MLPORTAL_RUN_DIR", "MLPORTAL_URL", "MLPORTAL_RUN_NUMBER", "MLPORTAL_RUN_NAME"),
+        *("PYTHONUNBUFFERED", "PYTHONIOENCODING", "PYTHONPATH", "PATH", "HOME", "TMPDIR", "LANG", "MODE"),
+    }
+
+
+def test_the_runs_token_is_stored_as_a_digest(running: Submit) -> None:
+    run = running()
+    starting.start(run)
+    spec = json.loads((starting.run_directory(run) / "spec.json").read_bytes())
+    secret = spec["environment"]["MLFLOW_TRACKING_TOKEN"]
+    assert run.tokens.get().digest == digest_of(secret)
+    assert os.stat(starting.run_directory(run) / "spec.json").st_mode & 0o077 == 0
+    assert following.follow(run, threading.Event())
+
+
+def test_links_and_pipes_in_the_outputs_are_left_out_by_name(queued: Submit) -> None:
+    code = """
+import os
+os.symlink("/etc/passwd", "outputs/passwd")
+os.symlink("/etc", "outputs/etc")
+os.mkfifo("outputs/pipe")
+os.link("train.py", "outputs/own.py")
+open("outputs/plain.txt", "w").write("plain")
+"""
+    run = see_through(queued(code))
+    assert run.status == RunStatus.COMPLETED
+    assert {"outputs/own.py", "outputs/plain.txt", STDOUT} == set(run.artifacts.values_list("path", flat=True))
+    skipped = dict(run.skipped_files)
+    assert set(skipped) == {"outputs/passwd", "outputs/etc", "outputs/pipe"}
+    assert all(skipped.values())
+
+
+@pytest.mark.parametrize("path", ["../spec.json", "/etc/passwd", "outputs/../../x", "", "a\0b"])
+def test_names_that_no_artifact_has(running: Submit, path: str) -> None:
+    with pytest.raises((BadInput, NotFound)):
+        services.artifact(running(), path)
+
+
+def test_a_script_is_canceled_while_it_runs(queued: Submit, owner: User) -> None:
+    code = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("asked", flush=True), sys.exit(0)))
+print("on", flush=True)
+time.sleep(60)
+"""
+    run = queued(code)
+    with _worker(run):
+        wait_until(lambda: "on" in log_of(run), what="the script runs")
+        services.cancel_run(Run.objects.get(pk=run.pk), by=owner)
+        wait_until(lambda: Run.objects.get(pk=run.pk).is_final, what="the run is final")
+    run.refresh_from_db()
+    assert run.status == RunStatus.CANCELED
+    assert "asked" in log_of(run)
+    assert [event.new for event in run.events.all()].count("Canceled") == 1
+
+
+def test_a_worker_that_is_asked_to_end_gives_the_run_back_and_the_next_one_goes_on(
+    queued: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """
+import time
+from azureml.core import Run
+run = Run.get_context()
+for step in range(200):
+    run.log("loss", step, step=step)
+    print("line", step, flush=True)
+    time.sleep(0.01)
+"""
+    run = queued(code)
+    for _ in range(3):  # three workers, one after the other, and the script never notices
+        stop = threading.Event()
+        monkeypatch.setattr(working, "STOP", stop)
+        with _worker(run, adopt=run.attempt > 0):
+            seen = len(log_of(run))
+            wait_until(lambda seen=seen: len(log_of(run)) > seen, what="more lines")
+            stop.set()
+        run.refresh_from_db()
+        assert (run.status, run.lease_until) == (RunStatus.RUNNING, None)
+        assert launch.is_alive(starting.run_directory(run))
+    monkeypatch.setattr(working, "STOP", threading.Event())
+    working.adopt(run)
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == (RunStatus.COMPLETED, 4)
+    assert log_of(run).splitlines() == [f"line {step}" for step in range(200)]
+    assert services.series(run, ["loss"])["loss"]["steps"] == list(range(200))
+    assert services.metric_summaries(run)[0]["count"] == 200
+
+
+def test_a_run_whose_runner_was_killed_is_failed_and_keeps_what_it_left(queued: Submit) -> None:
+    run = queued("import time\nopen('outputs/part', 'w').write('half')\nprint('on', flush=True)\ntime.sleep(60)\n")
+    with _worker(run):
+        wait_until(lambda: "on" in log_of(run), what="the script runs")
+        for pid in _runner_pids(run):
+            os.kill(pid, 9)
+        wait_until(lambda: Run.objects.get(pk=run.pk).is_final, what="the run is final")
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert "killed" in run.failure["message"]
+    assert {"outputs/part", STDOUT} == set(run.artifacts.values_list("path", flat=True))
+
+
+def test_finishing_twice_changes_nothing(queued: Submit) -> None:
+    """Killed between the final write and the acknowledgement, or in the middle of storing: the message comes again."""
+    run = queued("open('outputs/a', 'w').write('a')\n")
+    Run.objects.claim(run, worker="first", node=node_name(), seconds=30)
+    starting.start(run)
+    assert following.follow(run, threading.Event())
+    Run.objects.move(run, RunStatus.FINALIZING)
+    finishing._store_files(run, starting.run_directory(run))  # then its worker is killed
+    Run.objects.release(run)
+    working.adopt(Run.objects.get(pk=run.pk))
+    run.refresh_from_db()
+    assert (run.status, run.artifacts.count()) == (RunStatus.COMPLETED, 2)
+    events, ended = run.events.count(), run.ended_at
+    working.adopt(Run.objects.get(pk=run.pk))
+    dispatch.wake(run)
+    run.refresh_from_db()
+    assert (run.events.count(), run.ended_at) == (events, ended)
+
+
+def test_a_worker_killed_while_laying_out_the_folder_is_followed_by_one_that_lays_it_out_anew(queued: Submit) -> None:
+    run = queued("print('once')\n")
+    Run.objects.claim(run, worker="first", node=node_name(), seconds=-1)
+    directory = starting.run_directory(run)
+    launch.prepare_directory(directory)
+    (directory / "work" / "half-written").write_text("x")
+    working.adopt(run)
+    run.refresh_from_db()
+    assert (run.status, log_of(run)) == (RunStatus.COMPLETED, "once\n")
+
+
+def test_a_snapshot_whose_bytes_are_gone_fails_the_run_and_says_so(queued: Submit) -> None:
+    from django.core.files.storage import default_storage
+
+    run = queued("print('nobody else has this script')\n")
+    assert run.snapshot is not None
+    for blob in run.snapshot.blobs.all():
+        default_storage.delete(blob.key)
+    see_through(run)
+    assert (run.status, run.failure["type"]) == (RunStatus.FAILED, "Could not start")
+
+
+def test_a_run_of_another_machine_is_not_adopted_here(running: Submit) -> None:
+    run = running(seconds=-1)
+    Run.objects.filter(pk=run.pk).update(node="elsewhere")
+    run.refresh_from_db()
+    working.adopt(run)
+    run.refresh_from_db()
+    assert (run.attempt, run.worker) == (1, "first")
+
+
+def _runner_pids(run: Run) -> list[int]:
+    mark = str(starting.run_directory(run))
+    return [process.pid for process in psutil.process_iter(["cmdline"]) if mark in (process.info["cmdline"] or [])]
+
+
+class _worker:
+    """A worker's thread with this run, from the first message or as its adopter; joined at the end."""
+
+    def __init__(self, run: Run, *, adopt: bool = False) -> None:
+        self._work: Callable[[], None] = (
+            (lambda: working.adopt(Run.objects.get(pk=run.pk)))
+            if adopt
+            else (lambda: working.take_next(run.compute_target))  # type: ignore[arg-type]
+        )
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        from django.db import connection
+
+        try:
+            self._work()
+        finally:
+            connection.close()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *args: object) -> None:
+        self._thread.join(30)
+        assert not self._thread.is_alive()

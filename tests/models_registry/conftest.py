@@ -1,0 +1,231 @@
+"""Runs with real files, a real environment and a real supervisor."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import uv
+from django.conf import settings as portal_settings
+from django.db import connections
+from packaging.requirements import Requirement
+from rest_framework.test import APIClient
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+
+from experiments import environments as conda
+from experiments.models import Artifact, Environment, EnvironmentVersion, Experiment, Run
+from experiments.status import RunStatus
+from mlportal.access.models import User, Workspace
+from mlportal.blobs import services as blobs
+from models_registry import services
+from models_registry.models import Deployment, ModelVersion
+from models_registry.serving.replica import Backoff
+from models_registry.serving.supervisor import Supervisor
+
+# A model that ends its process as soon as it is loaded.
+DEADLY = b"cos\n_exit\n(I7\ntR."
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """The first true value of `condition`; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+    return value
+
+
+@pytest.fixture(autouse=True)
+def home(settings: Any) -> Iterator[Path]:
+    """A folder of this test alone. Not tmp_path: its names leave no room for the path of a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="m"))
+    settings.SERVING_DIR = folder / "v"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def environment_version(workspace: Workspace) -> EnvironmentVersion:
+    """Resolved to what this interpreter has; built on this machine only where a test asks for `built`."""
+    environment = Environment.objects.create(workspace=workspace, name="sklearn", last_version=1)
+    lock = lock_of_this_python()
+    return EnvironmentVersion.objects.create(
+        environment=environment,
+        version=1,
+        definition="dependencies: [scikit-learn]",
+        digest="0" * 64,
+        lock=lock.as_dict(),
+        lock_key=lock.key,
+        python_version=lock.python_version,
+    )
+
+
+def lock_of_this_python() -> conda.Lock:
+    base = this_interpreter()
+    pins = sorted(f"{name}=={importlib.metadata.version(name)}\n" for name in needed("scikit-learn"))
+    return conda.Lock(
+        "".join(pins),
+        tuple((pin.split("==")[0], pin.split("==")[1].strip()) for pin in pins),
+        str(base.version),
+        base.platform,
+    )
+
+
+def needed(package: str) -> set[str]:
+    """The package and all that it needs."""
+    requirements = map(Requirement, importlib.metadata.requires(package) or [])
+    names = {each.name for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})}
+    return {package}.union(*map(needed, names))
+
+
+def this_interpreter() -> conda.Interpreter:
+    """The Python behind this virtual environment."""
+    here = ".".join(map(str, sys.version_info[:3]))
+    return next(each for each in conda.discover([Path(sys.base_prefix, "bin")]) if str(each.version) == here)
+
+
+@pytest.fixture(scope="session")
+def environments_folder() -> Iterator[Path]:
+    """One real environment with the scikit-learn that the tests train with."""
+    folder = Path(tempfile.mkdtemp(prefix="e"))
+    conda.build(
+        lock_of_this_python(),
+        this_interpreter(),
+        folder,
+        log=lambda line: None,
+        cancelled=lambda: False,
+        uv=Path(uv.find_uv_bin()),
+        cache_dir=Path(portal_settings.UV_CACHE_DIR),
+        timeout=240,
+    )
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def built(settings: Any, environments_folder: Path, environment_version: EnvironmentVersion) -> EnvironmentVersion:
+    settings.ENVIRONMENTS_DIR = environments_folder
+    return environment_version
+
+
+def joblib_bytes(model: Any) -> bytes:
+    stream = io.BytesIO()
+    joblib.dump(model, stream)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def iris_model() -> bytes:
+    x, y = load_iris(return_X_y=True)
+    return joblib_bytes(SVC(kernel="linear", C=1.0).fit(x, y))
+
+
+@pytest.fixture(scope="session")
+def two_class_model() -> bytes:
+    """Takes two features and answers 7 for everything large: not to be taken for the iris model."""
+    x = np.array([[0.0, 0.0], [1.0, 1.0], [9.0, 9.0], [8.0, 9.0]])
+    return joblib_bytes(LogisticRegression().fit(x, [3, 3, 7, 7]))
+
+
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture
+def make_run(workspace: Workspace, contributor: User, environment_version: EnvironmentVersion) -> MakeRun:
+    experiment = Experiment.objects.create(workspace=workspace, name="iris")
+
+    def make(files: Mapping[str, bytes], status: RunStatus = RunStatus.COMPLETED) -> Run:
+        run = Run.objects.create(
+            workspace=workspace,
+            experiment=experiment,
+            number=Run.objects.count() + 1,
+            status=status,
+            script="train.py",
+            environment_version=environment_version,
+            created_by=contributor,
+        )
+        for path, content in files.items():
+            blob = blobs.put(io.BytesIO(content))
+            Artifact.objects.create(run=run, path=path, blob=blob, size=blob.size)
+        return run
+
+    return make
+
+
+Register = Callable[..., ModelVersion]
+
+
+@pytest.fixture
+def register(make_run: MakeRun, contributor: User) -> Register:
+    """A version of the model `name` out of a run of its own."""
+
+    def make(content: bytes, name: str = "iris", **more: Any) -> ModelVersion:
+        run = make_run({"outputs/model.joblib": content})
+        return services.register_model(run, name=name, path="outputs/model.joblib", by=contributor, **more)
+
+    return make
+
+
+@pytest.fixture
+def iris_version(register: Register, iris_model: bytes) -> ModelVersion:
+    return register(iris_model)
+
+
+def signed_in(user: User) -> APIClient:
+    client = APIClient()
+    client.force_login(user)
+    return client
+
+
+@contextmanager
+def supervising(**options: Any) -> Iterator[Supervisor]:
+    """A supervisor in a thread, which owns its model workers."""
+    stop = threading.Event()
+    supervisor = Supervisor(**options)
+
+    def run() -> None:
+        try:
+            supervisor.run(stop)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield supervisor
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def supervisor(transactional_db: None, built: EnvironmentVersion) -> Iterator[Supervisor]:
+    with supervising(new_backoff=lambda: Backoff(first=0.1, give_up_after=3)) as it:
+        yield it
+
+
+def wait_for_status(deployment: Deployment, *statuses: str, seconds: float = 60) -> Deployment:
+    def reached() -> bool:
+        deployment.refresh_from_db()
+        return deployment.status in statuses
+
+    try:
+        until(reached, seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{deployment.status}: {deployment.failure}\n{deployment.log}") from error
+    return deployment
