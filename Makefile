@@ -38,7 +38,7 @@ lint: setup-dev  ## format, lint, types, migrations, settings
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
 demo: setup  ## the article, from submit to prediction, told step by step
-	@$(BIN)/python -m benchmarks.demo
+	@$(BIN)/python manage.py demo
 
 bench: setup-dev  ## the figures of the main job
 	@$(BIN)/python -m benchmarks.main_job

@@ -67,7 +67,7 @@ class ExperimentAdmin(RecordAdmin):
 
 class RunEventInline(admin.TabularInline):  # type: ignore[type-arg]
     model = RunEvent
-    fields = ("at", "old", "new", "reason", "actor")
+    fields = readonly_fields = ("at", "old", "new", "reason", "actor")
     extra = 0
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -101,7 +101,7 @@ class RunAdmin(RecordAdmin):
     list_select_related = ("workspace", "experiment", "compute_target", "created_by")
     search_fields = ("uid", "name", "experiment__name", "created_by__username", "script")
     date_hierarchy = "created_at"
-    exclude = ("environment_variables",)  # people put passwords there
+    hidden = ("environment_variables",)  # people put passwords there
     inlines = (RunEventInline,)
     actions = ("cancel",)
 
@@ -180,7 +180,7 @@ class RunEventAdmin(OfRunAdmin):
 @admin.register(RunToken)
 class RunTokenAdmin(OfRunAdmin):
     list_display = ("id", "run", "created_at")
-    fields = ("run", "created_at")
+    hidden = ("digest",)
 
 
 @admin.register(Artifact)

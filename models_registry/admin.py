@@ -44,6 +44,7 @@ class DeploymentAdmin(RecordAdmin):
     list_select_related = ("workspace", "version__model", "live_version__model")
     search_fields = ("name", "description", "version__model__name")
     date_hierarchy = "created_at"
+    hidden = ("primary_nonce", "secondary_nonce")  # the keys are made of them
     actions = ("stop",)
 
     def has_stop_permission(self, request: HttpRequest) -> bool:

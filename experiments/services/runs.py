@@ -45,9 +45,8 @@ def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:
         raise Conflict("This run was not started by the portal, so there is nothing to start again.")
     version = run.environment_version
     if as_of is not None and as_of != version.as_of:
-        name = version.environment.name
-        if version.environment.curated:  # those have the portal's versions alone
-            name = f"{name}-as-of-{as_of}"[-255:]
+        environment = version.environment
+        name = f"{environment.name}-as-of-{as_of}" if environment.curated else environment.name
         version = environments.add_version(run.workspace, name, version.definition, as_of=as_of, by=by)
     return submit_run(
         run.workspace,

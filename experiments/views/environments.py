@@ -92,21 +92,16 @@ def environment(request: WorkspaceRequest, workspace: str, name: str) -> HttpRes
 def new(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     """A new environment, or a new version of one; `?from=name&version=2` starts with that text."""
     require(Role.CONTRIBUTOR, request.workspace, request.user)
-    checked = None
-    if request.method == "POST":
-        form = EnvironmentForm(request.POST)
-        if form.is_valid():
-            values = form.cleaned_data
-            checked = services.check_definition(values["definition"], as_of=values["as_of"])
-            values["name"] = values["name"] or (checked.spec.name if checked.spec else None) or ""
-            try:
-                return _added(request, **values)
-            except BadInput as error:
-                field = error.details.get("field")
-                form.add_error(field if field in form.fields else None, error.message)
-    else:
-        form = EnvironmentForm(initial=_start_of(request))
-        checked = services.check_definition(form.initial["definition"], as_of=form.initial.get("as_of"))
+    form = EnvironmentForm(request.POST) if request.method == "POST" else EnvironmentForm(initial=_start_of(request))
+    values = form.cleaned_data if form.is_valid() else form.initial
+    text = values.get("definition")
+    checked = services.check_definition(text, as_of=values.get("as_of")) if text else None
+    if form.is_valid() and checked:
+        try:
+            return _added(request, checked, **values)
+        except BadInput as error:
+            field = error.details.get("field")
+            form.add_error(field if field in form.fields else None, error.message)
     context = {"form": form, "checked": checked}
     return render(request, "experiments/environment_new.html", context, status=400 if form.errors else 200)
 
@@ -152,8 +147,19 @@ def build_log(request: WorkspaceRequest, workspace: str, pk: int) -> HttpRespons
     return response
 
 
-def _added(request: WorkspaceRequest, *, name: str, definition: str, as_of: date | None, build: bool) -> HttpResponse:
+def _added(
+    request: WorkspaceRequest,
+    checked: services.Checked,
+    *,
+    name: str,
+    definition: str,
+    as_of: date | None,
+    build: bool,
+) -> HttpResponse:
+    if checked.spec is None:  # told before anything about the name, which may be in the file
+        raise BadInput(checked.errors[0]["message"], field="definition")
     asked_at = timezone.now()
+    name = name or checked.spec.name or ""
     version = services.add_version(request.workspace, name, definition, as_of=as_of, by=request.user)
     if version.created_at < asked_at:
         messages.info(request, f"{version} says the same already, so no new version was made.")

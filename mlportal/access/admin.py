@@ -1,11 +1,11 @@
 """People and access in Django admin, and what all admin pages of the portal stand on."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import Count, Model, QuerySet
+from django.db.models import BinaryField, Count, Model, QuerySet
 from django.http import HttpRequest
 
 from mlportal.access import services
@@ -23,6 +23,15 @@ class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own t
 
     show_full_result_count = False  # counting millions of points takes longer than showing a hundred
     list_per_page = 50
+    hidden: ClassVar[tuple[str, ...]] = ()  # columns that nobody is shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Every column, those that no form would have too; packed bytes are no sight."""
+        columns = (field for field in self.opts.fields if not isinstance(field, BinaryField))
+        return [field.name for field in columns if field.name not in self.hidden]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.get_readonly_fields(request, obj)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -117,7 +126,7 @@ class ApiTokenAdmin(RecordAdmin):
     list_select_related = ("user",)
     search_fields = ("name", "hint", "user__username")
     date_hierarchy = "created_at"
-    fields = ("user", "name", "hint", "created_at", "last_used_at", "expires_at", "revoked_at")
+    hidden = ("digest",)
     actions = ("revoke",)
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:

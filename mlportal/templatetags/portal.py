@@ -58,12 +58,6 @@ def seconds(value: float | None) -> str:
 
 
 @register.filter
-def number(value: float | None) -> str:
-    """A metric's value, short enough for a column."""
-    return "—" if value is None else number_words(value)
-
-
-@register.filter
 def metric(metrics: Iterable[Any], name: str) -> str:
     """The last value of the metric of that name among a run's, or a dash."""
     for found in metrics:

@@ -142,14 +142,11 @@ def test_a_session_needs_its_csrf_token_to_write(owner: User, workspace: Workspa
 
 
 def test_more_members_are_no_more_queries(
-    callers: Callers, workspace: Workspace, django_assert_max_num_queries: Any
+    callers: Callers, workspace: Workspace, owner: User, django_assert_max_num_queries: Any
 ) -> None:
     for at in range(8):
-        person = User.objects.create_user(f"p{at}")
-        Membership.objects.create(workspace=workspace, user=person)
-        Membership.objects.create(
-            workspace=Workspace.objects.create(name=f"w{at}"), user_id=workspace.memberships.first().user_id
-        )  # type: ignore[union-attr]
+        Membership.objects.create(workspace=workspace, user=User.objects.create_user(f"p{at}"))
+        Membership.objects.create(workspace=Workspace.objects.create(name=f"w{at}"), user=owner)
     callers["owner"].get("/api/v1/me/")
     for path in ("members/", "/api/v1/workspaces/", "/api/v1/me/"):
         with django_assert_max_num_queries(5):

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,11 +16,11 @@ from django.db import connections
 
 from experiments import services
 from experiments.api import stream
-from experiments.api.feed import decode_whole
+from experiments.api.feed import Feed, decode_whole
 from experiments.models import BuildLogChunk, Run
 from experiments.services import building, logs
 from experiments.status import RunStatus
-from mlportal.access.models import Membership
+from mlportal.access.models import Membership, User
 from tests.api.conftest import Callers, error_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -61,7 +62,7 @@ class Client:
         return [data for event, data in self.events if event == name]
 
     async def run(self) -> None:
-        await get_asgi_application()(self.scope, self._receive, self._send)  # type: ignore[arg-type]
+        await get_asgi_application()(self.scope, self._receive, self._send)
 
     async def until(self, true: Callable[[], Any], seconds: float = 10) -> None:
         async with asyncio.timeout(seconds):
@@ -123,14 +124,14 @@ def test_a_final_run_is_told_whole_and_ends(callers: Callers, running: Run) -> N
     assert client.named("end") == [{"status": "Completed"}]
 
 
-def test_what_happens_is_told_while_it_happens(callers: Callers, running: Run) -> None:
+def test_what_happens_is_told_while_it_happens(callers: Callers, running: Run, owner: User) -> None:
     async def script(client: Client) -> None:
         await client.until(lambda: client.named("log"))
         await asyncio.to_thread(_print, running, 9, b"more \xc3")
         await client.until(lambda: len(client.named("log")) == 2)
         await asyncio.to_thread(_print, running, 15, b"\xa9 \0 \xff\n")
         await client.until(lambda: len(client.named("log")) == 3)
-        await asyncio.to_thread(services.cancel_run, running, by=running.created_by)
+        await asyncio.to_thread(services.cancel_run, running, by=owner)
         await client.until(lambda: any(told["cancel_requested_at"] for told in client.named("run")))
         await asyncio.to_thread(_log_point, running)
         await client.until(lambda: client.named("metrics")[-1]["summaries"][0]["count"] == 21)
@@ -139,7 +140,7 @@ def test_what_happens_is_told_while_it_happens(callers: Callers, running: Run) -
     client = follow(callers, running, script, query=f"?log={logs.STDOUT}")
     parts = client.named("log")
     assert "".join(part["text"] for part in parts) == "größer\nmore é \ufffd \ufffd\n"
-    assert [(part["offset"], part["next_offset"]) for part in parts] == [(0, 9), (9, 14), (14, 20)]
+    assert [(part["offset"], part["next_offset"]) for part in parts] == [(0, 9), (9, 14), (14, 21)]
     assert client.events[-1] == ("end", {"status": "Completed"})
 
 
@@ -191,7 +192,7 @@ def test_nothing_stays_when_clients_leave(callers: Callers, running: Run) -> Non
             ]
             tasks = [asyncio.create_task(client.run()) for client in clients]
             for client in clients:
-                await client.until(lambda client=client: client.named("run"))
+                await client.until(partial(client.named, "run"))
             for client in clients:
                 client.left.set()
             started = time.monotonic()
@@ -214,8 +215,8 @@ def test_a_quiet_stream_says_that_it_is_there(callers: Callers, running: Run, mo
     follow(callers, running, script)
 
 
-def test_a_quiet_run_costs_one_query_a_tick(running: Run, django_assert_num_queries: Any) -> None:
-    feed = stream.Feed(running, running.created_by, log=logs.STDOUT)  # type: ignore[arg-type]
+def test_a_quiet_run_costs_one_query_a_tick(running: Run, owner: User, django_assert_num_queries: Any) -> None:
+    feed = Feed(running, owner, log=logs.STDOUT)
     assert b"event: log" in feed.look()
     with django_assert_num_queries(1):
         assert feed.look() == b""
@@ -245,7 +246,13 @@ def test_nonsense_is_refused(callers: Callers, running: Run, query: str) -> None
 
 @pytest.mark.parametrize(
     ("data", "last", "text", "length"),
-    [(b"ab\xe2\x82", False, "ab", 2), (b"ab\xe2\x82", True, "ab\ufffd", 4), (b"\xe2\x82\xac", False, "€", 3), (b"\0\xff", False, "\ufffd\ufffd", 2), (b"", True, "", 0)],
+    [
+        (b"ab\xe2\x82", False, "ab", 2),
+        (b"ab\xe2\x82", True, "ab\ufffd", 4),
+        (b"\xe2\x82\xac", False, "€", 3),
+        (b"\0\xff", False, "\ufffd\ufffd", 2),
+        (b"", True, "", 0),
+    ],
 )  # fmt: skip
 def test_a_character_that_is_cut_waits_for_its_rest(data: bytes, last: bool, text: str, length: int) -> None:
     assert decode_whole(data, last=last) == (text, length)

@@ -44,7 +44,11 @@ def test_curated_ones_are_marked_and_listed_apart(
 def test_a_version_shows_its_yaml_lock_notes_and_changes(
     client: Client, workspace: Workspace, version: EnvironmentVersion, owner: User
 ) -> None:
-    lock: dict[str, object] = {"text": "joblib==0.16.0\nnumpy==1.19.1\n", "python_version": "3.6.15", "platform": "linux-x86_64"}
+    lock: dict[str, object] = {
+        "text": "joblib==0.16.0\nnumpy==1.19.1\n",
+        "python_version": "3.6.15",
+        "platform": "linux-x86_64",
+    }
     lock |= {"index_options": [], "allow_source_builds": False}
     EnvironmentVersion.objects.filter(pk=version.pk).update(
         lock=lock, lock_key="0" * 64, python_version="3.6.15", notes=[{"text": "Read <so>.", "line": 2, "key": None}]

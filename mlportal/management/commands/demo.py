@@ -1,5 +1,6 @@
 """`manage.py demo`: the article from submit to prediction, against a portal that it starts by itself."""
 
+import signal
 import sys
 from typing import Any
 
@@ -16,5 +17,6 @@ class Command(BaseCommand):
         parser.add_argument("--keep", action="store_true", help="Keep the portal's folder, and say how to open it")
 
     def handle(self, *args: Any, keep: bool, **options: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the portal is stopped and its folder removed
         if not demo.tell(sys.stdout, keep=keep):
             sys.exit(1)

@@ -1,0 +1,121 @@
+"""What only a browser shows: colours before the first paint, the dialog that asks first, keys, filters while one types."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from experiments.models import Experiment, Run
+from mlportal.access.models import ApiToken, User, Workspace
+from mlportal.access.services import create_token
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ["--headless=new", "--no-sandbox", "--disable-quic", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture
+def page(live_server: LiveServer, workspace: Workspace, owner: User) -> Iterator[Page]:
+    """Signed in as olga. Errors of scripts, refusals of the CSP and requests to elsewhere fail the test."""
+    # Playwright keeps an event loop on this thread, in which Django refuses to touch the database otherwise.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    wrong: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page(base_url=live_server.url, color_scheme="dark")
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on("request", lambda asked: None if asked.url.startswith(live_server.url) else wrong.append(asked.url))
+        page.goto("/login/")
+        page.fill("#id_username", "olga")
+        page.fill("#id_password", "not-needed-here")
+        page.click("button[type=submit]")
+        page.wait_for_url("**/w/lab/")
+        yield page
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+    assert not wrong
+
+
+def theme(page: Page) -> Any:
+    return page.evaluate("document.documentElement.dataset.bsTheme")
+
+
+def test_the_colours_follow_the_system_until_one_chooses(page: Page) -> None:
+    assert theme(page) == "dark"
+    page.click(".user-menu")
+    page.click("[data-theme-choice=light]")
+    assert theme(page) == "light"
+    page.reload(wait_until="commit")
+    page.wait_for_selector("body")
+    assert theme(page) == "light"
+
+
+def test_nothing_is_destroyed_before_the_answer(page: Page, owner: User) -> None:
+    token, _ = create_token(owner, "laptop")
+    page.goto("/account/tokens/")
+    page.get_by_role("button", name="Revoke").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("laptop")
+    dialog.get_by_role("button", name="Keep it").click()
+    expect(dialog).to_be_hidden()
+    assert ApiToken.objects.get().is_usable
+    page.get_by_role("button", name="Revoke").click()
+    dialog.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("status")).to_contain_text("laptop opens nothing any more")
+    assert not ApiToken.objects.get(pk=token.pk).is_usable
+
+
+def test_keys_lead_to_pages_but_not_while_one_types(page: Page) -> None:
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Keyboard shortcuts")
+    page.keyboard.press("Escape")
+    page.keyboard.type("ge")
+    page.wait_for_url("**/w/lab/experiments/")
+    page.keyboard.press("/")
+    page.keyboard.type("gc")
+    expect(page.get_by_role("searchbox")).to_have_value("gc")
+
+
+def test_the_table_is_filtered_while_one_types_and_the_way_back_works(
+    page: Page, workspace: Workspace, owner: User
+) -> None:
+    for name in ("iris", "boosting"):
+        experiment = Experiment.objects.create(workspace=workspace, name=name, last_number=1)
+        Run.objects.create(workspace=workspace, experiment=experiment, number=1, status="Completed", created_by=owner)
+    page.goto("/w/lab/experiments/")
+    rows = page.locator("#experiments tbody tr")
+    expect(rows).to_have_count(2)
+    page.fill("#q", "bo")
+    expect(rows).to_have_count(1)
+    page.wait_for_url("**/experiments/?q=bo")
+    page.get_by_role("link", name="boosting").click()
+    page.wait_for_url("**/experiments/boosting/")
+    page.go_back()
+    expect(rows).to_have_count(1)
+    expect(page.locator("aside")).to_have_count(1)
+
+
+def test_the_environment_file_is_checked_while_one_types(page: Page) -> None:
+    page.goto("/w/lab/new-environment/")
+    page.fill("#id_definition", "dependencies:\n  - python=3.11\n  - pip:\n    - -e .\n")
+    page.get_by_role("button", name="Line 4").click()
+    selected = "(area => area.value.slice(area.selectionStart, area.selectionEnd))(document.activeElement)"
+    assert page.evaluate(selected) == "    - -e ."
+
+
+def test_nothing_is_wider_than_a_telephone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    for address in ("", "experiments/", "environments/", "new-environment/", "compute/", "members/"):
+        page.goto(f"/w/lab/{address}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
