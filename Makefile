@@ -43,10 +43,13 @@ demo: setup  ## the article, from submit to prediction, told step by step
 bench: setup-dev  ## the figures of the main job
 	@$(BIN)/python -m benchmarks.main_job
 
+vendor:  ## renew the front-end libraries in static/vendor
+	@sh static/vendor/update.sh
+
 lock: setup-dev  ## renew requirements.lock and requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--python-version 3.11 --upgrade pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--python-version 3.11 --upgrade pyproject.toml --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
-.PHONY: help run setup setup-dev test lint demo bench lock
+.PHONY: help run setup setup-dev test lint demo bench vendor lock

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import dj_database_url
@@ -140,7 +141,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(HOME / f"test-{os.getpid()}.sqlite3")}
 
 
-def _blob_storage(url: str) -> dict[str, object]:
+def _blob_storage(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme == "s3":
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
@@ -159,7 +160,7 @@ def _blob_storage(url: str) -> dict[str, object]:
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"  # made from the sources, the same for every home
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": _blob_storage(STORAGE_URL),
     "staticfiles": {"BACKEND": "mlportal.pages.static.StaticFiles"},
 }

@@ -1,4 +1,4 @@
-"""The event stream of a run: the one asynchronous view, because a thread for each open page would be too many."""
+"""The event stream of a run: the one asynchronous view. However many pages are open, a few database connections serve them all."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import connection
+from django.db import close_old_connections, connection
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.request import Request
@@ -37,6 +37,8 @@ async def stream(request: HttpRequest, workspace: str, uid: str) -> HttpResponse
         if request.method != "GET":
             raise MethodNotAllowed(request.method or "")
         feed = await sync_to_async(_open)(request, workspace, uid)
+        # Django would close the request's own connection when the response ends, which is hours from now.
+        await sync_to_async(close_old_connections)()
     except (PortalError, APIException, Http404) as error:
         return _refusal(error)
     response = StreamingHttpResponse(events(feed), content_type="text/event-stream; charset=utf-8")

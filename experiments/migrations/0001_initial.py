@@ -11,451 +11,815 @@ import mlportal.uid
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('access', '0001_initial'),
-        ('blobs', '0001_initial'),
+        ("access", "0001_initial"),
+        ("blobs", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='EnvironmentBuild',
+            name="EnvironmentBuild",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('node', models.CharField(max_length=100)),
-                ('status', models.CharField(choices=[('Waiting', 'Waiting'), ('Resolving', 'Resolving'), ('Building', 'Building'), ('Ready', 'Ready'), ('Failed', 'Failed'), ('Canceled', 'Canceled')], default='Waiting', max_length=20)),
-                ('changes', models.JSONField(default=list, help_text="What changed since the environment's former lock, in words.")),
-                ('error', models.TextField(blank=True)),
-                ('seconds', models.FloatField(null=True)),
-                ('size_bytes', models.BigIntegerField(null=True)),
-                ('cancel_requested_at', models.DateTimeField(null=True)),
-                ('seen_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When its worker last said that it is alive.')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('ended_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("node", models.CharField(max_length=100)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("Waiting", "Waiting"),
+                            ("Resolving", "Resolving"),
+                            ("Building", "Building"),
+                            ("Ready", "Ready"),
+                            ("Failed", "Failed"),
+                            ("Canceled", "Canceled"),
+                        ],
+                        default="Waiting",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "changes",
+                    models.JSONField(
+                        default=list, help_text="What changed since the environment's former lock, in words."
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("seconds", models.FloatField(null=True)),
+                ("size_bytes", models.BigIntegerField(null=True)),
+                ("cancel_requested_at", models.DateTimeField(null=True)),
+                (
+                    "seen_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, help_text="When its worker last said that it is alive."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("ended_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ['-pk'],
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='Metric',
+            name="Metric",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=250)),
-                ('description', models.CharField(blank=True, max_length=1000)),
-                ('count', models.BigIntegerField(default=0)),
-                ('nan_count', models.BigIntegerField(default=0)),
-                ('first_step', models.BigIntegerField(null=True)),
-                ('last', models.FloatField(null=True)),
-                ('last_is_nan', models.BooleanField(default=False)),
-                ('last_step', models.BigIntegerField(null=True)),
-                ('last_time', models.FloatField(help_text='Epoch seconds', null=True)),
-                ('least', models.FloatField(null=True)),
-                ('least_step', models.BigIntegerField(null=True)),
-                ('most', models.FloatField(null=True)),
-                ('most_step', models.BigIntegerField(null=True)),
-                ('total', models.FloatField(help_text='Sum of the values; null when infinities cancel out', null=True)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=250)),
+                ("description", models.CharField(blank=True, max_length=1000)),
+                ("count", models.BigIntegerField(default=0)),
+                ("nan_count", models.BigIntegerField(default=0)),
+                ("first_step", models.BigIntegerField(null=True)),
+                ("last", models.FloatField(null=True)),
+                ("last_is_nan", models.BooleanField(default=False)),
+                ("last_step", models.BigIntegerField(null=True)),
+                ("last_time", models.FloatField(help_text="Epoch seconds", null=True)),
+                ("least", models.FloatField(null=True)),
+                ("least_step", models.BigIntegerField(null=True)),
+                ("most", models.FloatField(null=True)),
+                ("most_step", models.BigIntegerField(null=True)),
+                ("total", models.FloatField(help_text="Sum of the values; null when infinities cancel out", null=True)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ComputeTarget',
+            name="ComputeTarget",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9-]{1,62}\\Z', 'Letters, digits and hyphens.')])),
-                ('description', models.CharField(blank=True, max_length=500)),
-                ('slots', models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)])),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('workspace', models.ForeignKey(blank=True, help_text='Empty: shared by all.', null=True, on_delete=django.db.models.deletion.CASCADE, to='access.workspace')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9][A-Za-z0-9-]{1,62}\\Z", "Letters, digits and hyphens."
+                            )
+                        ],
+                    ),
+                ),
+                ("description", models.CharField(blank=True, max_length=500)),
+                (
+                    "slots",
+                    models.PositiveIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)]),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty: shared by all.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="access.workspace",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ComputeNode',
+            name="ComputeNode",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('seen_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('details', models.JSONField(default=dict, help_text='cpus, memory_bytes, pythons, isolation')),
-                ('targets', models.ManyToManyField(related_name='nodes', to='experiments.computetarget')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("seen_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("details", models.JSONField(default=dict, help_text="cpus, memory_bytes, pythons, isolation")),
+                ("targets", models.ManyToManyField(related_name="nodes", to="experiments.computetarget")),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Environment',
+            name="Environment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255)),
-                ('curated', models.BooleanField(default=False, editable=False, help_text='Ships with the portal.')),
-                ('last_version', models.PositiveIntegerField(default=0, editable=False)),
-                ('description', models.CharField(blank=True, max_length=500)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='environments', to='access.workspace')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=255)),
+                ("curated", models.BooleanField(default=False, editable=False, help_text="Ships with the portal.")),
+                ("last_version", models.PositiveIntegerField(default=0, editable=False)),
+                ("description", models.CharField(blank=True, max_length=500)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="environments", to="access.workspace"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='BuildLogChunk',
+            name="BuildLogChunk",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text', models.TextField()),
-                ('build', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='log_chunks', to='experiments.environmentbuild')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("text", models.TextField()),
+                (
+                    "build",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="log_chunks",
+                        to="experiments.environmentbuild",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['pk'],
+                "ordering": ["pk"],
             },
         ),
         migrations.CreateModel(
-            name='EnvironmentVersion',
+            name="EnvironmentVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField()),
-                ('definition', models.TextField(help_text='The conda YAML, as uploaded.')),
-                ('as_of', models.DateField(help_text='Packages are taken as they were on this day.', null=True)),
-                ('digest', models.CharField(help_text='Of what matters to the result: equal definitions are one version.', max_length=64)),
-                ('notes', models.JSONField(default=list, help_text='What the portal reads differently from conda, one object a note.')),
-                ('lock', models.JSONField(help_text='experiments.environments.Lock as stored; null until resolved.', null=True)),
-                ('lock_key', models.CharField(blank=True, db_index=True, help_text='Of lock, interpreter and platform.', max_length=64)),
-                ('python_version', models.CharField(blank=True, max_length=20)),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='experiments.environment')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.PositiveIntegerField()),
+                ("definition", models.TextField(help_text="The conda YAML, as uploaded.")),
+                ("as_of", models.DateField(help_text="Packages are taken as they were on this day.", null=True)),
+                (
+                    "digest",
+                    models.CharField(
+                        help_text="Of what matters to the result: equal definitions are one version.", max_length=64
+                    ),
+                ),
+                (
+                    "notes",
+                    models.JSONField(
+                        default=list, help_text="What the portal reads differently from conda, one object a note."
+                    ),
+                ),
+                (
+                    "lock",
+                    models.JSONField(
+                        help_text="experiments.environments.Lock as stored; null until resolved.", null=True
+                    ),
+                ),
+                (
+                    "lock_key",
+                    models.CharField(
+                        blank=True, db_index=True, help_text="Of lock, interpreter and platform.", max_length=64
+                    ),
+                ),
+                ("python_version", models.CharField(blank=True, max_length=20)),
+                ("resolved_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="experiments.environment",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-version'],
-            },
-        ),
-        migrations.AddField(
-            model_name='environmentbuild',
-            name='version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='builds', to='experiments.environmentversion'),
-        ),
-        migrations.CreateModel(
-            name='Experiment',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\\Z', '1 to 255 letters, digits, hyphens, dots or underscores; it does not start with - or a dot.')])),
-                ('description', models.TextField(blank=True, max_length=5000)),
-                ('last_number', models.PositiveIntegerField(default=0, editable=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('archived_at', models.DateTimeField(blank=True, null=True)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='experiments', to='access.workspace')),
-            ],
-            options={
-                'ordering': ['name'],
-            },
-        ),
-        migrations.CreateModel(
-            name='MetricChunk',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('first_step', models.BigIntegerField()),
-                ('count', models.PositiveIntegerField()),
-                ('data', models.BinaryField()),
-                ('metric', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chunks', to='experiments.metric')),
-            ],
-            options={
-                'ordering': ['pk'],
-            },
-        ),
-        migrations.CreateModel(
-            name='Run',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32, unique=True)),
-                ('number', models.PositiveIntegerField(help_text='Counts up in its experiment')),
-                ('name', models.CharField(blank=True, max_length=255)),
-                ('status', models.CharField(choices=[('NotStarted', 'Not started'), ('Preparing', 'Preparing'), ('Queued', 'Queued'), ('Running', 'Running'), ('Finalizing', 'Finalizing'), ('Completed', 'Completed'), ('Failed', 'Failed'), ('Canceled', 'Canceled')], default='NotStarted', max_length=20)),
-                ('script', models.CharField(blank=True, max_length=1024)),
-                ('arguments', models.JSONField(default=list)),
-                ('environment_variables', models.JSONField(default=dict)),
-                ('wall_seconds', models.PositiveIntegerField(null=True)),
-                ('cancel_requested_at', models.DateTimeField(null=True)),
-                ('attempt', models.PositiveIntegerField(default=0)),
-                ('node', models.CharField(blank=True, max_length=100)),
-                ('worker', models.CharField(blank=True, max_length=200)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('woken_at', models.DateTimeField(help_text='When a worker was last sent a message about it', null=True)),
-                ('revision', models.BigIntegerField(default=0, help_text='Grows with every change, so that a page sees one by one number')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('preparing_at', models.DateTimeField(null=True)),
-                ('queued_at', models.DateTimeField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finalizing_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('exit_code', models.IntegerField(null=True)),
-                ('exit_signal', models.PositiveIntegerField(null=True)),
-                ('failure', models.JSONField(help_text='{type, message, file, line, frames, log, offset, hint}', null=True)),
-                ('skipped_files', models.JSONField(default=list, help_text='[[name, why], …] of what was not stored')),
-                ('log_cut_bytes', models.BigIntegerField(default=0)),
-                ('output_bytes', models.BigIntegerField(default=0)),
-                ('peak_memory_bytes', models.BigIntegerField(null=True)),
-                ('cpu_seconds', models.FloatField(null=True)),
-                ('build', models.ForeignKey(help_text='Empty on a cache hit', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='runs', to='experiments.environmentbuild')),
-                ('compute_target', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='experiments.computetarget')),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='runs', to=settings.AUTH_USER_MODEL)),
-                ('environment_version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='experiments.environmentversion')),
-                ('experiment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='experiments.experiment')),
-                ('parent', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='children', to='experiments.run')),
-                ('rerun_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='reruns', to='experiments.run')),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='access.workspace')),
-            ],
-            options={
-                'ordering': ['-pk'],
-            },
-        ),
-        migrations.CreateModel(
-            name='Parameter',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=250)),
-                ('value', models.TextField()),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='parameters', to='experiments.run')),
-            ],
-            options={
-                'ordering': ['name'],
-            },
-        ),
-        migrations.AddField(
-            model_name='metric',
-            name='run',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='metrics', to='experiments.run'),
-        ),
-        migrations.CreateModel(
-            name='LoggedValue',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=250)),
-                ('kind', models.CharField(choices=[('text', 'Text'), ('list', 'List'), ('row', 'Row'), ('table', 'Table'), ('image', 'Image'), ('confusion_matrix', 'Confusion Matrix'), ('accuracy_table', 'Accuracy Table'), ('predictions', 'Predictions'), ('residuals', 'Residuals')], max_length=20)),
-                ('description', models.CharField(blank=True, max_length=1000)),
-                ('value', models.JSONField(help_text="As in metrics.jsonl; numbers that are not finite are {'x': 'nan'}")),
-                ('time', models.FloatField(help_text='Epoch seconds')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='logged_values', to='experiments.run')),
-            ],
-            options={
-                'ordering': ['pk'],
-            },
-        ),
-        migrations.CreateModel(
-            name='LogChunk',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=1024)),
-                ('offset', models.BigIntegerField()),
-                ('data', models.BinaryField()),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='log_chunks', to='experiments.run')),
-            ],
-            options={
-                'ordering': ['name', 'offset'],
-            },
-        ),
-        migrations.CreateModel(
-            name='FollowedFile',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=1024)),
-                ('offset', models.BigIntegerField(default=0)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='followed_files', to='experiments.run')),
-            ],
-            options={
-                'ordering': ['name'],
-            },
-        ),
-        migrations.CreateModel(
-            name='Artifact',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(max_length=1024)),
-                ('size', models.BigIntegerField()),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('blob', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='blobs.blob')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='experiments.run')),
-            ],
-            options={
-                'ordering': ['path'],
-            },
-        ),
-        migrations.CreateModel(
-            name='RunEvent',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('old', models.CharField(blank=True, choices=[('NotStarted', 'Not started'), ('Preparing', 'Preparing'), ('Queued', 'Queued'), ('Running', 'Running'), ('Finalizing', 'Finalizing'), ('Completed', 'Completed'), ('Failed', 'Failed'), ('Canceled', 'Canceled')], max_length=20)),
-                ('new', models.CharField(choices=[('NotStarted', 'Not started'), ('Preparing', 'Preparing'), ('Queued', 'Queued'), ('Running', 'Running'), ('Finalizing', 'Finalizing'), ('Completed', 'Completed'), ('Failed', 'Failed'), ('Canceled', 'Canceled')], max_length=20)),
-                ('reason', models.TextField(blank=True)),
-                ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('actor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='experiments.run')),
-            ],
-            options={
-                'ordering': ['pk'],
-            },
-        ),
-        migrations.CreateModel(
-            name='RunProperty',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=250)),
-                ('value', models.TextField()),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='properties', to='experiments.run')),
-            ],
-            options={
-                'verbose_name_plural': 'run properties',
-                'ordering': ['name'],
-            },
-        ),
-        migrations.CreateModel(
-            name='RunToken',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to='experiments.run')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Snapshot',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32, unique=True)),
-                ('digest', models.CharField(max_length=64)),
-                ('entries', models.JSONField(help_text='[[name, sha256, size], …], sorted by name')),
-                ('ignored', models.JSONField(default=list, help_text='[[name, size, why], …] of what was left out')),
-                ('file_count', models.PositiveIntegerField()),
-                ('size', models.BigIntegerField()),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='snapshots', to='access.workspace')),
-            ],
-            options={
-                'ordering': ['-pk'],
+                "ordering": ["-version"],
             },
         ),
         migrations.AddField(
-            model_name='run',
-            name='snapshot',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='experiments.snapshot'),
+            model_name="environmentbuild",
+            name="version",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="builds", to="experiments.environmentversion"
+            ),
         ),
         migrations.CreateModel(
-            name='SnapshotBlob',
+            name="Experiment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('blob', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='blobs.blob')),
-                ('snapshot', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='experiments.snapshot')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=255,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}\\Z",
+                                "1 to 255 letters, digits, hyphens, dots or underscores; it does not start with - or a dot.",
+                            )
+                        ],
+                    ),
+                ),
+                ("description", models.TextField(blank=True, max_length=5000)),
+                ("last_number", models.PositiveIntegerField(default=0, editable=False)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("archived_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="experiments", to="access.workspace"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["name"],
+            },
+        ),
+        migrations.CreateModel(
+            name="MetricChunk",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("first_step", models.BigIntegerField()),
+                ("count", models.PositiveIntegerField()),
+                ("data", models.BinaryField()),
+                (
+                    "metric",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="chunks", to="experiments.metric"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Run",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32, unique=True)),
+                ("number", models.PositiveIntegerField(help_text="Counts up in its experiment")),
+                ("name", models.CharField(blank=True, max_length=255)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("NotStarted", "Not started"),
+                            ("Preparing", "Preparing"),
+                            ("Queued", "Queued"),
+                            ("Running", "Running"),
+                            ("Finalizing", "Finalizing"),
+                            ("Completed", "Completed"),
+                            ("Failed", "Failed"),
+                            ("Canceled", "Canceled"),
+                        ],
+                        default="NotStarted",
+                        max_length=20,
+                    ),
+                ),
+                ("script", models.CharField(blank=True, max_length=1024)),
+                ("arguments", models.JSONField(default=list)),
+                ("environment_variables", models.JSONField(default=dict)),
+                ("wall_seconds", models.PositiveIntegerField(null=True)),
+                ("cancel_requested_at", models.DateTimeField(null=True)),
+                ("attempt", models.PositiveIntegerField(default=0)),
+                ("node", models.CharField(blank=True, max_length=100)),
+                ("worker", models.CharField(blank=True, max_length=200)),
+                ("lease_until", models.DateTimeField(null=True)),
+                (
+                    "woken_at",
+                    models.DateTimeField(help_text="When a worker was last sent a message about it", null=True),
+                ),
+                (
+                    "revision",
+                    models.BigIntegerField(
+                        default=0, help_text="Grows with every change, so that a page sees one by one number"
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
+                ),
+                ("preparing_at", models.DateTimeField(null=True)),
+                ("queued_at", models.DateTimeField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finalizing_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("exit_code", models.IntegerField(null=True)),
+                ("exit_signal", models.PositiveIntegerField(null=True)),
+                (
+                    "failure",
+                    models.JSONField(help_text="{type, message, file, line, frames, log, offset, hint}", null=True),
+                ),
+                ("skipped_files", models.JSONField(default=list, help_text="[[name, why], …] of what was not stored")),
+                ("log_cut_bytes", models.BigIntegerField(default=0)),
+                ("output_bytes", models.BigIntegerField(default=0)),
+                ("peak_memory_bytes", models.BigIntegerField(null=True)),
+                ("cpu_seconds", models.FloatField(null=True)),
+                (
+                    "build",
+                    models.ForeignKey(
+                        help_text="Empty on a cache hit",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="runs",
+                        to="experiments.environmentbuild",
+                    ),
+                ),
+                (
+                    "compute_target",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="experiments.computetarget",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="runs",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "environment_version",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="experiments.environmentversion",
+                    ),
+                ),
+                (
+                    "experiment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="runs", to="experiments.experiment"
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="children",
+                        to="experiments.run",
+                    ),
+                ),
+                (
+                    "rerun_of",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="reruns",
+                        to="experiments.run",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="runs", to="access.workspace"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Parameter",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=250)),
+                ("value", models.TextField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="parameters", to="experiments.run"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["name"],
+            },
+        ),
+        migrations.AddField(
+            model_name="metric",
+            name="run",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="metrics", to="experiments.run"
+            ),
+        ),
+        migrations.CreateModel(
+            name="LoggedValue",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=250)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("text", "Text"),
+                            ("list", "List"),
+                            ("row", "Row"),
+                            ("table", "Table"),
+                            ("image", "Image"),
+                            ("confusion_matrix", "Confusion Matrix"),
+                            ("accuracy_table", "Accuracy Table"),
+                            ("predictions", "Predictions"),
+                            ("residuals", "Residuals"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("description", models.CharField(blank=True, max_length=1000)),
+                (
+                    "value",
+                    models.JSONField(help_text="As in metrics.jsonl; numbers that are not finite are {'x': 'nan'}"),
+                ),
+                ("time", models.FloatField(help_text="Epoch seconds")),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="logged_values", to="experiments.run"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="LogChunk",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=1024)),
+                ("offset", models.BigIntegerField()),
+                ("data", models.BinaryField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="log_chunks", to="experiments.run"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["name", "offset"],
+            },
+        ),
+        migrations.CreateModel(
+            name="FollowedFile",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=1024)),
+                ("offset", models.BigIntegerField(default=0)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="followed_files", to="experiments.run"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["name"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Artifact",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("path", models.CharField(max_length=1024)),
+                ("size", models.BigIntegerField()),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "blob",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="blobs.blob"),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="artifacts", to="experiments.run"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["path"],
+            },
+        ),
+        migrations.CreateModel(
+            name="RunEvent",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "old",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("NotStarted", "Not started"),
+                            ("Preparing", "Preparing"),
+                            ("Queued", "Queued"),
+                            ("Running", "Running"),
+                            ("Finalizing", "Finalizing"),
+                            ("Completed", "Completed"),
+                            ("Failed", "Failed"),
+                            ("Canceled", "Canceled"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "new",
+                    models.CharField(
+                        choices=[
+                            ("NotStarted", "Not started"),
+                            ("Preparing", "Preparing"),
+                            ("Queued", "Queued"),
+                            ("Running", "Running"),
+                            ("Finalizing", "Finalizing"),
+                            ("Completed", "Completed"),
+                            ("Failed", "Failed"),
+                            ("Canceled", "Canceled"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="events", to="experiments.run"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["pk"],
+            },
+        ),
+        migrations.CreateModel(
+            name="RunProperty",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=250)),
+                ("value", models.TextField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="properties", to="experiments.run"
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "run properties",
+                "ordering": ["name"],
+            },
+        ),
+        migrations.CreateModel(
+            name="RunToken",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="tokens", to="experiments.run"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Snapshot",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.CharField(default=mlportal.uid.new_uid, editable=False, max_length=32, unique=True)),
+                ("digest", models.CharField(max_length=64)),
+                ("entries", models.JSONField(help_text="[[name, sha256, size], …], sorted by name")),
+                ("ignored", models.JSONField(default=list, help_text="[[name, size, why], …] of what was left out")),
+                ("file_count", models.PositiveIntegerField()),
+                ("size", models.BigIntegerField()),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="snapshots", to="access.workspace"
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-pk"],
+            },
+        ),
+        migrations.AddField(
+            model_name="run",
+            name="snapshot",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="experiments.snapshot"
+            ),
+        ),
+        migrations.CreateModel(
+            name="SnapshotBlob",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("blob", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="blobs.blob")),
+                ("snapshot", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="experiments.snapshot")),
             ],
         ),
         migrations.AddField(
-            model_name='snapshot',
-            name='blobs',
-            field=models.ManyToManyField(through='experiments.SnapshotBlob', to='blobs.blob'),
+            model_name="snapshot",
+            name="blobs",
+            field=models.ManyToManyField(through="experiments.SnapshotBlob", to="blobs.blob"),
         ),
         migrations.CreateModel(
-            name='Tag',
+            name="Tag",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=250)),
-                ('value', models.TextField(null=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tags', to='experiments.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=250)),
+                ("value", models.TextField(null=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="tags", to="experiments.run"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.AddConstraint(
-            model_name='environment',
-            constraint=models.UniqueConstraint(fields=('workspace', 'name'), name='one_environment_per_name'),
+            model_name="environment",
+            constraint=models.UniqueConstraint(fields=("workspace", "name"), name="one_environment_per_name"),
         ),
         migrations.AddConstraint(
-            model_name='environmentversion',
-            constraint=models.UniqueConstraint(fields=('environment', 'version'), name='one_environment_version_per_number'),
+            model_name="environmentversion",
+            constraint=models.UniqueConstraint(
+                fields=("environment", "version"), name="one_environment_version_per_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='environmentversion',
-            constraint=models.UniqueConstraint(fields=('environment', 'digest'), name='one_environment_version_per_digest'),
+            model_name="environmentversion",
+            constraint=models.UniqueConstraint(
+                fields=("environment", "digest"), name="one_environment_version_per_digest"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='environmentbuild',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['Waiting', 'Resolving', 'Building', 'Ready', 'Failed', 'Canceled'])), name='build_status_is_known'),
+            model_name="environmentbuild",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["Waiting", "Resolving", "Building", "Ready", "Failed", "Canceled"])),
+                name="build_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='environmentbuild',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ['Canceled', 'Failed', 'Ready']), _negated=True), fields=('version', 'node'), name='one_build_at_a_time'),
+            model_name="environmentbuild",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ["Canceled", "Failed", "Ready"]), _negated=True),
+                fields=("version", "node"),
+                name="one_build_at_a_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='experiment',
-            constraint=models.UniqueConstraint(fields=('workspace', 'name'), name='one_experiment_per_name'),
+            model_name="experiment",
+            constraint=models.UniqueConstraint(fields=("workspace", "name"), name="one_experiment_per_name"),
         ),
         migrations.AddConstraint(
-            model_name='parameter',
-            constraint=models.UniqueConstraint(fields=('run', 'name'), name='one_parameter_per_name'),
+            model_name="parameter",
+            constraint=models.UniqueConstraint(fields=("run", "name"), name="one_parameter_per_name"),
         ),
         migrations.AddIndex(
-            model_name='metric',
-            index=models.Index(fields=['name', 'last'], name='metrics_by_last'),
+            model_name="metric",
+            index=models.Index(fields=["name", "last"], name="metrics_by_last"),
         ),
         migrations.AddConstraint(
-            model_name='metric',
-            constraint=models.UniqueConstraint(fields=('run', 'name'), name='one_metric_per_name'),
+            model_name="metric",
+            constraint=models.UniqueConstraint(fields=("run", "name"), name="one_metric_per_name"),
         ),
         migrations.AddIndex(
-            model_name='loggedvalue',
-            index=models.Index(fields=['run', 'name'], name='logged_values_by_name'),
+            model_name="loggedvalue",
+            index=models.Index(fields=["run", "name"], name="logged_values_by_name"),
         ),
         migrations.AddConstraint(
-            model_name='logchunk',
-            constraint=models.UniqueConstraint(fields=('run', 'name', 'offset'), name='one_log_chunk_per_offset'),
+            model_name="logchunk",
+            constraint=models.UniqueConstraint(fields=("run", "name", "offset"), name="one_log_chunk_per_offset"),
         ),
         migrations.AddConstraint(
-            model_name='followedfile',
-            constraint=models.UniqueConstraint(fields=('run', 'name'), name='one_offset_per_file'),
+            model_name="followedfile",
+            constraint=models.UniqueConstraint(fields=("run", "name"), name="one_offset_per_file"),
         ),
         migrations.AddConstraint(
-            model_name='artifact',
-            constraint=models.UniqueConstraint(fields=('run', 'path'), name='one_artifact_per_path'),
+            model_name="artifact",
+            constraint=models.UniqueConstraint(fields=("run", "path"), name="one_artifact_per_path"),
         ),
         migrations.AddConstraint(
-            model_name='runproperty',
-            constraint=models.UniqueConstraint(fields=('run', 'name'), name='one_property_per_name'),
+            model_name="runproperty",
+            constraint=models.UniqueConstraint(fields=("run", "name"), name="one_property_per_name"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['workspace', '-id'], name='runs_by_workspace'),
+            model_name="run",
+            index=models.Index(fields=["workspace", "-id"], name="runs_by_workspace"),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['status', 'compute_target'], name='runs_by_status'),
+            model_name="run",
+            index=models.Index(fields=["status", "compute_target"], name="runs_by_status"),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(fields=('experiment', 'number'), name='one_run_per_number'),
+            model_name="run",
+            constraint=models.UniqueConstraint(fields=("experiment", "number"), name="one_run_per_number"),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['NotStarted', 'Preparing', 'Queued', 'Running', 'Finalizing', 'Completed', 'Failed', 'Canceled'])), name='run_status_is_known'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "NotStarted",
+                            "Preparing",
+                            "Queued",
+                            "Running",
+                            "Finalizing",
+                            "Completed",
+                            "Failed",
+                            "Canceled",
+                        ],
+                    )
+                ),
+                name="run_status_is_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='snapshotblob',
-            constraint=models.UniqueConstraint(fields=('snapshot', 'blob'), name='one_reference_per_snapshot_blob'),
+            model_name="snapshotblob",
+            constraint=models.UniqueConstraint(fields=("snapshot", "blob"), name="one_reference_per_snapshot_blob"),
         ),
         migrations.AddConstraint(
-            model_name='snapshot',
-            constraint=models.UniqueConstraint(fields=('workspace', 'digest'), name='one_snapshot_per_digest'),
+            model_name="snapshot",
+            constraint=models.UniqueConstraint(fields=("workspace", "digest"), name="one_snapshot_per_digest"),
         ),
         migrations.AddConstraint(
-            model_name='tag',
-            constraint=models.UniqueConstraint(fields=('run', 'name'), name='one_tag_per_name'),
+            model_name="tag",
+            constraint=models.UniqueConstraint(fields=("run", "name"), name="one_tag_per_name"),
         ),
     ]

@@ -19,7 +19,6 @@ from experiments.services.metrics import azure_metrics, log_metrics, logged_valu
 from experiments.services.runs import cancel_run, remove_tags, rerun, set_tags
 from experiments.services.snapshots import Taken, manifest_of, take_files, take_zip
 from experiments.services.submit import submit_run
-from experiments.services.workspaces import create_workspace
 
 __all__ = [
     "Checked",
@@ -34,7 +33,6 @@ __all__ = [
     "cancel_run",
     "check_definition",
     "compute_overview",
-    "create_workspace",
     "explain_preparing",
     "explain_scaling",
     "install_curated",

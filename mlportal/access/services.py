@@ -1,5 +1,6 @@
 """What people do to workspaces, members and tokens: one function a verb, one transaction each, each on the audit trail."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,10 @@ from mlportal.access.roles import Role
 from mlportal.errors import BadInput, Conflict, NotAllowed
 
 
+# What the apps give every new workspace; they add to it when they are ready, because this package knows neither of them.
+NEW_WORKSPACE: list[Callable[[Workspace], None]] = []
+
+
 def record(action: str, *, by: Any, workspace: Workspace | None = None, subject: object = "", **details: Any) -> None:
     """Add a line to the audit trail; call it inside the transaction of what it tells."""
     actor = by if isinstance(by, User) else None
@@ -34,8 +39,9 @@ def require(role: Role, workspace: Workspace, person: Any) -> None:
     """Raise NotAllowed unless the person has at least this role here."""
     has = workspace.role_of(person)
     if has is None or not has.includes(role):
+        yours = has.label.lower() if has else "not a member"
         raise NotAllowed(
-            f"This needs the role {role.label.lower()} in the workspace {workspace.name}; you are {has.label.lower() if has else 'not a member'}."
+            f"This needs the role {role.label.lower()} in the workspace {workspace.name}; you are {yours}."
         )
 
 
@@ -50,6 +56,8 @@ def create_workspace(name: str, *, description: str = "", by: User) -> Workspace
     workspace = Workspace.objects.create(name=name, description=description)
     Membership.objects.create(workspace=workspace, user=by, role=Role.OWNER)
     record("workspace.create", by=by, workspace=workspace, subject=name)
+    for furnish in NEW_WORKSPACE:
+        furnish(workspace)
     return workspace
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,6 +195,7 @@ def test_nothing_stays_when_clients_leave(callers: Callers, running: Run) -> Non
             tasks = [asyncio.create_task(client.run()) for client in clients]
             for client in clients:
                 await client.until(partial(client.named, "run"))
+            assert _connections() <= 4 + 1  # the stream's threads', and the test's own
             for client in clients:
                 client.left.set()
             started = time.monotonic()
@@ -261,6 +264,12 @@ def test_a_character_that_is_cut_waits_for_its_rest(data: bytes, last: bool, tex
 def _print(run: Run, offset: int, data: bytes) -> None:
     logs.append_log(run, logs.STDOUT, offset, data)
     services.set_tags(run, {}, by=run.created_by)  # what the follower does in one transaction: the revision grows
+
+
+def _connections() -> int:
+    """Open connections of this process; SQLite opens the log once for each."""
+    folder = Path("/proc/self/fd")
+    return sum(os.readlink(link).endswith("-wal") for link in folder.iterdir() if os.path.lexists(link))
 
 
 def _log_point(run: Run) -> None:

@@ -52,7 +52,10 @@ def page(browser: Browser, portal: Portal, tmp_path: Path) -> Iterator[Page]:
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: None if _is_local(request.url, portal) else problems.append(f"left for {request.url}"))
+    page.on(
+        "request",
+        lambda request: None if _is_local(request.url, portal) else problems.append(f"left for {request.url}"),
+    )
     page.goto("/login/")
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(PASSWORD)

@@ -41,7 +41,7 @@ def test_from_two_files_to_a_prediction(page: Page, portal: Portal) -> None:
     page.get_by_role("tab", name="Logs").click()
     expect(page.get_by_label("Log content")).to_contain_text("Accuracy of the support vector machine")
     page.get_by_role("tab", name="Metrics").click()
-    expect(page.locator("#panel-metrics")).to_contain_text("0.9737")
+    expect(page.locator("#panel-metrics")).to_contain_text("0.973684")
     page.get_by_role("tab", name="Files").click()
     expect(page.locator("#panel-files")).to_contain_text("model.joblib")
 
