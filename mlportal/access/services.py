@@ -23,7 +23,7 @@ from mlportal.access.roles import Role
 from mlportal.errors import BadInput, Conflict, NotAllowed
 
 
-# What the apps give every new workspace; they add to it when they are ready, because this package knows neither of them.
+# What the apps give every new workspace. They add to it themselves: this package knows none of them.
 NEW_WORKSPACE: list[Callable[[Workspace], None]] = []
 
 

@@ -35,19 +35,8 @@ class OwnPortal:
         self.password = secrets.token_urlsafe(12)
         self.bind = f"127.0.0.1:{_free_port()}"
         self.url = f"http://{self.bind}"
-        # What the caller's own portal is configured with is none of this one's business.
-        others = ("DATABASE_URL", "BROKER_URL", "STORAGE_URL")
         self.variables = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith("MLPORTAL_") and name not in others
-            },
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if name in ("MLPORTAL_PYTHONS", "MLPORTAL_PACKAGE_INDEXES")
-            },
+            **{name: value for name, value in os.environ.items() if _is_passed_on(name)},
             "MLPORTAL_HOME": str(self.home),
             "MLPORTAL_BIND": self.bind,
             "MLPORTAL_ADMIN_PASSWORD": self.password,
@@ -56,14 +45,14 @@ class OwnPortal:
 
     def __enter__(self) -> OwnPortal:
         try:
-            self._start()
+            self.start()
         except BaseException:
-            self._stop()
+            self.close()
             raise
         return self
 
     def __exit__(self, *args: object) -> None:
-        self._stop()
+        self.close()
 
     def token(self) -> str:
         """A new token of the administrator, as `manage.py token admin` prints it."""
@@ -77,8 +66,14 @@ class OwnPortal:
         )
         return done.stdout.strip().splitlines()[-1]
 
-    def _start(self) -> None:
-        with self.log.open("wb") as log:
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the portal was not started"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Returns when it is ready. Raises DidNotStart."""
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "manage.py", "portal"], cwd=ROOT, env=self.variables, stdout=log, stderr=log
             )
@@ -86,7 +81,7 @@ class OwnPortal:
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise DidNotStart(self.log.read_text(errors="replace")[-4000:])
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def _is_ready(self) -> bool:
         try:
@@ -95,7 +90,7 @@ class OwnPortal:
         except (URLError, OSError, Refused):
             return False
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """As Ctrl-C does; what runs is ended by the portal itself."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
@@ -104,8 +99,18 @@ class OwnPortal:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+
+    def close(self) -> None:
+        self.stop()
         if not self.keep:
             shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _is_passed_on(name: str) -> bool:
+    """What the caller's own portal is configured with is none of this one's business; what the machine has is."""
+    if name in ("MLPORTAL_PYTHONS", "MLPORTAL_PACKAGE_INDEXES"):
+        return True
+    return not name.startswith("MLPORTAL_") and name not in ("DATABASE_URL", "BROKER_URL", "STORAGE_URL")
 
 
 def _free_port() -> int:

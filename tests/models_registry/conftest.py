@@ -18,10 +18,10 @@ import joblib
 import numpy as np
 import pytest
 import uv
+import uvicorn
 from django.conf import settings as portal_settings
 from django.db import connections
 from packaging.requirements import Requirement
-from rest_framework.test import APIClient
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
@@ -30,11 +30,14 @@ from experiments import environments as conda
 from experiments.models import Artifact, Environment, EnvironmentVersion, Experiment, Run
 from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace
+from mlportal.access.services import create_token
 from mlportal.blobs import services as blobs
 from models_registry import services
 from models_registry.models import Deployment, ModelVersion
+from models_registry.serving.asgi import gateway_application
 from models_registry.serving.replica import Backoff
 from models_registry.serving.supervisor import Supervisor
+from tests.api.conftest import Caller
 
 # A model that ends its process as soon as it is loaded.
 DEADLY = b"cos\n_exit\n(I7\ntR."
@@ -185,10 +188,25 @@ def iris_version(register: Register, iris_model: bytes) -> ModelVersion:
     return register(iris_model)
 
 
-def signed_in(user: User) -> APIClient:
-    client = APIClient()
-    client.force_login(user)
-    return client
+@pytest.fixture
+def callers(owner: User, contributor: User, reader: User, stranger: User) -> dict[str, Caller]:
+    people = {"owner": owner, "contributor": contributor, "reader": reader, "stranger": stranger}
+    return {role: Caller(create_token(person, "test")[1]) for role, person in people.items()}
+
+
+@contextmanager
+def gateway() -> Iterator[str]:
+    """The address of the portal's gateway, served by uvicorn as in the portal."""
+    config = uvicorn.Config(gateway_application, port=0, log_level="warning", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        until(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @contextmanager

@@ -1,0 +1,58 @@
+"""What versions import is listed by a worker, and nothing is run meanwhile."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from mlportal.access.models import User
+from models_registry import services, tasks
+from models_registry.models import ModelVersion
+from tests.models_registry.conftest import MakeRun, Register
+
+
+class Touches:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def inspected(version: ModelVersion) -> dict[str, Any]:
+    tasks.inspect(version.pk)
+    version.refresh_from_db()
+    assert version.inspection is not None
+    return dict(version.inspection)
+
+
+def test_a_model_of_scikit_learn_is_known(iris_version: ModelVersion) -> None:
+    found = inspected(iris_version)
+    assert (found["verdict"], found["format"]) == ("known", "joblib")
+    assert ["sklearn.svm._classes", "SVC", "known"] in found["imports"]
+
+
+def test_what_would_run_is_listed_and_not_run(register: Register, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    found = inspected(register(pickle.dumps(Touches(canary))))
+    assert found["verdict"] == "dangerous"
+    assert not canary.exists()
+
+
+def test_what_is_no_model_could_not_be_read(register: Register) -> None:
+    assert inspected(register(b"not a model"))["verdict"] == "unreadable"
+
+
+def test_the_worst_file_of_a_folder_speaks(make_run: MakeRun, contributor: User, iris_model: bytes) -> None:
+    run = make_run({"m/model.joblib": iris_model, "m/extra.pkl": pickle.dumps(Touches(Path("x"))), "m/README": b"hi"})
+    version = services.register_model(run, name="iris", path="m", by=contributor)
+    found = inspected(version)
+    assert found["verdict"] == "dangerous" and found["message"].startswith("m/extra.pkl")
+    assert ["sklearn.svm._classes", "SVC", "known"] in found["imports"]
+
+
+def test_a_version_that_is_gone_is_no_error(iris_version: ModelVersion, contributor: User) -> None:
+    number = iris_version.pk
+    services.delete_version(iris_version, by=contributor)
+    tasks.inspect(number)

@@ -1,0 +1,52 @@
+"""One server of each kind for all tests of this folder; each portal has a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.portal import Client, Portal
+from tests.services.servers import PostgreSQL, RabbitMQ, Redis, running
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    server = PostgreSQL()
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Redis]:
+    server = Redis()
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    server = RabbitMQ()
+    with running(server):
+        yield server
+
+
+@pytest.fixture(scope="module", params=["rabbitmq", "redis"])
+def portal(
+    request: pytest.FixtureRequest, postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Portal]:
+    """A portal on PostgreSQL and one of the brokers."""
+    broker: RabbitMQ | Redis = request.getfixturevalue(request.param)
+    variables = {
+        "DATABASE_URL": postgresql.new_database(f"portal-{request.param}"),
+        "BROKER_URL": broker.url,
+        "MLPORTAL_LOCAL_SLOTS": "8",
+    }
+    with Portal(tmp_path_factory.mktemp(request.param) / "home", variables) as portal:
+        yield portal
+
+
+@pytest.fixture(scope="module")
+def client(portal: Portal) -> Iterator[Client]:
+    with portal.client() as client:
+        yield client
