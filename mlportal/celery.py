@@ -4,8 +4,11 @@ import os
 
 from celery import Celery
 
+from mlportal import broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlportal.settings")
 
+broker.register()
 app = Celery("mlportal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -214,6 +214,7 @@ ALLOW_SOURCE_BUILDS = env.boolean("MLPORTAL_SOURCE_BUILDS", False)
 EXTRA_PYTHONS = [Path(path) for path in env.words("MLPORTAL_PYTHONS")]
 SERVICE_BODY_BYTES = env.size("MLPORTAL_SERVICE_BODY", 20_000_000)
 SERVICE_SECONDS = env.seconds("MLPORTAL_SERVICE_TIMEOUT", 60)
+SERVICE_MEMORY_BYTES = env.size("MLPORTAL_SERVICE_MEMORY", 2_000_000_000)  # of a model worker whose model names none
 SERVICE_REQUEST_LOG = 100
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 DATA_UPLOAD_MAX_NUMBER_FILES = 20_000  # before .amlignore has spoken; SNAPSHOT_MAX_FILES counts what stays
@@ -252,6 +253,11 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "RunStatusEnum": "experiments.status.RunStatus",
+        "BuildStatusEnum": "experiments.status.BuildStatus",
+        "DeploymentStatusEnum": "models_registry.status.DeploymentStatus",
+    },
     "SERVE_PERMISSIONS": ["mlportal.api.permissions.SignedInUser"],
 }
 

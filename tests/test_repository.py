@@ -15,9 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENDORED = ("static/vendor/",)
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 # Written in halves: this file is looked through, too.
-MACHINE_PATHS = re.compile(
-    "|".join(["/root" + "/", "/home/" + r"[a-z]", "/Users" + "/", "/work" + "/", r"/tmp/" + r"bash"])
-)
+MACHINE_PATHS = re.compile(r"(?<![\w}.])/(root/|home/[a-z]|Users/|work/" + r"|tmp/" + "bash)")
 REGISTRY_HOSTS = re.compile(
     "|".join(
         [

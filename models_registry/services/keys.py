@@ -39,7 +39,7 @@ def pair_of(deployment: Deployment) -> tuple[str, str]:
 def is_key(header: str | None, pair: tuple[str, str]) -> bool:
     """Whether this Authorization header bears one of the keys; both are compared whatever the first says."""
     scheme, _, given = (header or "").partition(" ")
-    offered = given.strip().encode()
+    offered = given.strip().encode(errors="surrogateescape")
     matches = [hmac.compare_digest(offered, key.encode()) for key in pair]
     return scheme.lower() == "bearer" and any(matches)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 import pytest
 import uv
 import uvicorn
@@ -23,7 +22,6 @@ from django.conf import settings as portal_settings
 from django.db import connections
 from packaging.requirements import Requirement
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from experiments import environments as conda
@@ -138,10 +136,10 @@ def iris_model() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def two_class_model() -> bytes:
-    """Takes two features and answers 7 for everything large: not to be taken for the iris model."""
-    x = np.array([[0.0, 0.0], [1.0, 1.0], [9.0, 9.0], [8.0, 9.0]])
-    return joblib_bytes(LogisticRegression().fit(x, [3, 3, 7, 7]))
+def shifted_iris_model() -> bytes:
+    """Answers 10, 11 and 12 where the iris model answers 0, 1 and 2."""
+    x, y = load_iris(return_X_y=True)
+    return joblib_bytes(SVC(kernel="linear", C=1.0).fit(x, y + 10))
 
 
 MakeRun = Callable[..., Run]

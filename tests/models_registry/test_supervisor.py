@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+from django.db import connection
 
 from mlportal.access.models import User
 from models_registry import services
@@ -16,7 +21,7 @@ from models_registry.models import Deployment, ModelVersion
 from models_registry.services.keys import pair_of
 from models_registry.serving.asgi import score
 from models_registry.serving.supervisor import Supervisor
-from tests.models_registry.conftest import DEADLY, Register, until, wait_for_status
+from tests.models_registry.conftest import DEADLY, Register, supervising, until, wait_for_status
 
 IRIS = {"data": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}
 
@@ -35,7 +40,7 @@ def test_a_deployed_model_answers(deployment: Deployment, iris_version: ModelVer
     assert deployment.status == "Healthy", deployment.failure + deployment.log
     assert ask(deployment) == (200, [0, 2])
     assert deployment.live_version == iris_version
-    assert deployment.signature["n_features"] == 4
+    assert deployment.signature is not None and deployment.signature["n_features"] == 4
     assert deployment.replica["pid"] and "ready after" in deployment.log
     assert [event.new for event in deployment.events.all()] == ["Healthy", "Transitioning"]
 
@@ -84,3 +89,81 @@ def test_a_file_that_is_no_model_fails_at_once(supervisor: Supervisor, register:
     wait_for_status(deployment, "Failed")
     assert "cannot be loaded" in deployment.failure
     assert deployment.log.count("loading model.joblib") == 1
+
+
+def test_a_version_that_cannot_start_leaves_the_old_one_answering(
+    deployment: Deployment, register: Register, contributor: User
+) -> None:
+    pid = deployment.replica["pid"]
+    services.redeploy(deployment, register(b"not a model"), by=contributor)
+    wait_for_status(deployment, "Healthy")
+    assert (str(deployment.version), str(deployment.live_version)) == ("iris:1", "iris:1")
+    assert "iris:2 could not be started, so iris:1 goes on answering" in deployment.failure
+    assert "cannot be loaded" in deployment.log
+    assert ask(deployment) == (200, [0, 2])
+    assert Path(f"/proc/{pid}").exists()
+
+
+def test_an_environment_that_cannot_be_built_is_said_with_its_log(
+    supervisor: Supervisor, iris_version: ModelVersion, contributor: User, settings: Any, home: Path
+) -> None:
+    settings.ENVIRONMENTS_DIR = home / "environments"
+    settings.EXTRA_PYTHONS = []
+    environment = iris_version.environment_version
+    assert environment is not None and environment.lock is not None
+    environment.lock["text"] = "no-such-package-anywhere-at-all==1.0\n"
+    environment.lock_key = "f" * 64
+    environment.save()
+    deployment = wait_for_status(services.deploy(iris_version, by=contributor), "Failed")
+    assert "sklearn:1 could not be built" in deployment.failure
+    assert "no-such-package" in deployment.log
+
+
+def test_two_supervisors_do_not_work_at_once(supervisor: Supervisor, deployment: Deployment) -> None:
+    with supervising():
+        time.sleep(0.6)
+        wait_for_status(deployment, "Healthy")
+        assert ask(deployment) == (200, [0, 2])
+    assert Path(f"/proc/{deployment.replica['pid']}").exists()
+
+
+def test_a_killed_supervisor_takes_its_workers_along_and_the_next_starts_them_again(
+    transactional_db: None, built: object, iris_version: ModelVersion, contributor: User, home: Path, settings: Any
+) -> None:
+    deployment = services.deploy(iris_version, by=contributor)
+    process = start_supervisor(home, settings)
+    try:
+        wait_for_status(deployment, "Healthy")
+        pid = deployment.replica["pid"]
+        process.kill()
+        process.wait()
+        until(lambda: not Path(f"/proc/{pid}").exists(), 10)
+        process = start_supervisor(home, settings)
+        until(lambda: wait_for_status(deployment, "Healthy").replica["pid"] not in (None, pid), 60)
+        assert ask(deployment) == (200, [0, 2])
+        process.terminate()
+        assert process.wait(20) == 0
+        assert not Path(f"/proc/{deployment.replica['pid']}").exists()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start_supervisor(home: Path, settings: Any) -> subprocess.Popen[bytes]:
+    """The process `serving`, on this test's rows and folders."""
+    settings.SERVING_DIR = home / "serving"
+    environments = home / "environments"
+    if not environments.exists():
+        environments.symlink_to(settings.ENVIRONMENTS_DIR)
+    code = (
+        "import django; django.setup(); from models_registry.serving.supervisor import serve_forever; serve_forever()"
+    )
+    variables = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "mlportal.settings",
+        "MLPORTAL_HOME": str(home),
+        "MLPORTAL_SECRET_KEY": settings.SECRET_KEY,
+        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "STORAGE_URL": f"file://{settings.STORAGES['default']['OPTIONS']['location']}",
+    }
+    return subprocess.Popen([sys.executable, "-c", code], env=variables, cwd=settings.BASE_DIR)

@@ -41,7 +41,7 @@ def test_what_scripts_write_that_databases_dislike(client: Client, tmp_path: Pat
 import sys
 from azureml.core import Run
 run = Run.get_context()
-sys.stdout.buffer.write(bytes(range(256)))
+sys.stdout.buffer.write(bytes(range(256)) + b"\\n")
 for step, value in enumerate([float("nan"), float("inf"), float("-inf"), 1.5, 1e308, -0.0]):
     run.log("wild", value, step=step)
 run.log("text", "nul \\0 and half a pair \\ud800")

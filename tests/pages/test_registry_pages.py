@@ -1,0 +1,272 @@
+"""The pages of models and deployments, as each role sees them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from experiments.models import Artifact, Environment, EnvironmentVersion, Experiment, Run
+from experiments.status import RunStatus
+from mlportal.access.models import AuditEvent, User, Workspace
+from mlportal.blobs import services as blobs
+from models_registry import services
+from models_registry.models import Deployment, ModelVersion, RequestLog
+from models_registry.services.keys import pair_of
+from models_registry.status import DeploymentStatus
+
+HTMX = {"HX-Request": "true"}
+SIGNATURE = {
+    "class": "SVC",
+    "methods": ["predict", "decision_function"],
+    "default_method": "predict",
+    "n_features": 2,
+    "example": [[1.5, 2.5]],
+    "python": "3.11.7",
+    "versions": {"sklearn": "1.9.1"},
+}
+Register = Callable[..., ModelVersion]
+
+
+@pytest.fixture
+def register(workspace: Workspace, contributor: User) -> Register:
+    environment = Environment.objects.create(workspace=workspace, name="sklearn", last_version=1)
+    lock = {"text": "numpy==2.0.0\nscikit-learn==1.9.1\n"}
+    built = EnvironmentVersion.objects.create(
+        environment=environment, version=1, definition="-", digest="0" * 64, lock=lock, lock_key="1" * 64
+    )
+    experiment = Experiment.objects.create(workspace=workspace, name="trials")
+
+    def make(name: str = "iris", **more: Any) -> ModelVersion:
+        run = Run.objects.create(
+            workspace=workspace,
+            experiment=experiment,
+            number=Run.objects.count() + 1,
+            status=RunStatus.COMPLETED,
+            environment_version=built,
+        )
+        blob = blobs.put(io.BytesIO(b"bytes"))
+        Artifact.objects.create(run=run, path="outputs/model.joblib", blob=blob, size=5)
+        return services.register_model(run, name=name, path="outputs/model.joblib", by=contributor, **more)
+
+    return make
+
+
+@pytest.fixture
+def version(register: Register) -> ModelVersion:
+    return register(description="<b>bold</b>", tags={"stage": "<i>"})
+
+
+@pytest.fixture
+def deployment(version: ModelVersion, contributor: User) -> Deployment:
+    return services.deploy(version, name="flowers", by=contributor)
+
+
+def as_is(deployment: Deployment, status: DeploymentStatus, **fields: Any) -> Deployment:
+    """What the supervisor would have written."""
+    Deployment.objects.move(deployment, status, **fields)
+    return deployment
+
+
+def signed_in(person: User) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def carl(contributor: User) -> Client:
+    return signed_in(contributor)
+
+
+@pytest.fixture
+def rita(reader: User) -> Client:
+    return signed_in(reader)
+
+
+def text_of(response: Any, status: int = 200) -> str:
+    assert response.status_code == status
+    return str(response.content.decode())
+
+
+PAGES = ("models/", "models/iris/", "models/iris/1/", "deployments/", "deployments/flowers/")
+
+
+def test_readers_see_every_page_without_what_they_may_not_do(rita: Client, deployment: Deployment) -> None:
+    for page in PAGES:
+        text = text_of(rita.get(f"/w/lab/{page}"))
+        for action in ("/deploy/", "/delete/", "/stop/", "/start/", "/redeploy/", "/keys/", "/edit/"):
+            assert action not in text, (page, action)
+
+
+def test_strangers_and_the_anonymous_see_nothing(stranger: User, client: Client, deployment: Deployment) -> None:
+    outside = signed_in(stranger)
+    for page in (*PAGES, "deployments/flowers/requests/", "deployments/flowers/keys/?show=1"):
+        assert outside.get(f"/w/lab/{page}").status_code == 404
+        assert client.get(f"/w/lab/{page}").status_code == 302
+
+
+def test_the_empty_pages_say_what_to_do(carl: Client, workspace: Workspace) -> None:
+    assert "Register model" in text_of(carl.get("/w/lab/models/"))
+    assert "press Deploy" in text_of(carl.get("/w/lab/deployments/"))
+
+
+def test_a_version_tells_its_lineage_and_escapes_what_people_wrote(carl: Client, version: ModelVersion) -> None:
+    text = text_of(carl.get("/w/lab/models/iris/1/"))
+    assert "<b>bold" not in text and "&lt;b&gt;bold" in text and "stage=&lt;i&gt;" in text
+    assert version.run is not None and version.run.get_absolute_url() in text
+    assert "2 pinned packages" in text and "outputs/model.joblib" in text
+
+
+def test_imports_appear_when_a_worker_has_read_the_file(carl: Client, version: ModelVersion) -> None:
+    page = "/w/lab/models/iris/1/"
+    waiting = carl.get(page, headers=HTMX)
+    assert 'hx-trigger="every 1s"' in text_of(waiting)
+    assert carl.get(page, {"known": waiting.context["state"]}, headers=HTMX).status_code == 204
+    imports = [["numpy", "ndarray", "known"], ["<x>", "system", "dangerous"]]
+    found = {"verdict": "dangerous", "format": "pickle", "message": "Careful.", "imports": imports}
+    ModelVersion.objects.update(inspection=found)
+    text = text_of(carl.get(page, {"known": waiting.context["state"]}, headers=HTMX))
+    assert "every 1s" not in text and "no proof of safety" in text
+    assert text.index("&lt;x&gt;") < text.index("ndarray")
+    assert "data-confirm" in text_of(carl.get(page)).split('id="deploy"')[1].split(">")[0]
+
+
+def test_one_click_deploys_under_the_proposed_name(carl: Client, version: ModelVersion) -> None:
+    assert 'name="name" value="iris"' in text_of(carl.get("/w/lab/models/iris/1/"))
+    answer = carl.post("/w/lab/models/iris/1/deploy/", {"name": "iris"})
+    assert answer["Location"] == "/w/lab/deployments/iris/"
+    assert Deployment.objects.get().version == version
+
+
+def test_a_taken_name_is_explained_on_the_page(carl: Client, deployment: Deployment) -> None:
+    answer = carl.post("/w/lab/models/iris/1/deploy/", {"name": "flowers"}, follow=True)
+    assert "There is a service named flowers already" in text_of(answer)
+    assert Deployment.objects.count() == 1
+
+
+def test_readers_change_nothing(rita: Client, deployment: Deployment) -> None:
+    for page in (
+        "models/iris/delete/",
+        "models/iris/1/deploy/",
+        "models/iris/1/edit/",
+        "models/iris/1/delete/",
+        "deployments/flowers/keys/regenerate/",
+        "deployments/flowers/stop/",
+        "deployments/flowers/delete/",
+    ):
+        assert rita.get(f"/w/lab/{page}").status_code == 405
+        assert rita.post(f"/w/lab/{page}", {"name": "x", "key": "primary"}).status_code == 403, page
+    assert rita.get("/w/lab/deployments/flowers/keys/?show=1").status_code == 403
+    assert Deployment.objects.get().generation == 1
+
+
+def test_tags_are_edited_as_lines(carl: Client, version: ModelVersion) -> None:
+    carl.post("/w/lab/models/iris/1/edit/", {"description": "new", "tags": "a=1\n b = x=y \n\nalone"})
+    version.refresh_from_db()
+    assert (version.description, version.tags) == ("new", {"a": "1", "b": "x=y", "alone": ""})
+    refused = carl.post("/w/lab/models/iris/1/edit/", {"description": "", "tags": "=x"})
+    assert "Each line starts with a name." in text_of(refused, 400)
+
+
+def test_what_is_deployed_is_not_deleted_and_that_is_said(carl: Client, deployment: Deployment) -> None:
+    for page in ("models/iris/1/delete/", "models/iris/delete/"):
+        assert "It is deployed as flowers" in text_of(carl.post(f"/w/lab/{page}", follow=True))
+    assert ModelVersion.objects.exists()
+
+
+def test_a_starting_service_is_asked_every_second_until_it_is_steady(carl: Client, deployment: Deployment) -> None:
+    page = "/w/lab/deployments/flowers/"
+    first = carl.get(page)
+    assert 'hx-trigger="every 1s"' in text_of(first) and "It is being started" in text_of(first)
+    known = {"known": first.context["state"]}
+    assert carl.get(page, known, headers=HTMX).status_code == 204
+    as_is(deployment, DeploymentStatus.HEALTHY, live_version=deployment.version, signature=SIGNATURE, socket="/s")
+    update = carl.get(page, known, headers=HTMX)
+    text = text_of(update)
+    assert "<html" not in text and 'hx-trigger="every 5s"' in text
+    for part in ("deployment-status", "deployment-actions", "deployment-facts", "deployment-events", "console"):
+        assert f'id="{part}"' in text
+    assert "[1.5, 2.5]" in text and "decision_function" in text
+    # Somebody may be typing there by now.
+    assert 'id="console"' not in text_of(carl.get(page, {**known, "example": "1"}, headers=HTMX))
+
+
+def test_a_failed_service_shows_why_and_its_log_on_top(carl: Client, deployment: Deployment) -> None:
+    as_is(deployment, DeploymentStatus.FAILED, failure="It ended <5> times.", log="Traceback <b>")
+    text = text_of(carl.get("/w/lab/deployments/flowers/"))
+    assert "It ended &lt;5&gt; times." in text and "Traceback &lt;b&gt;" in text
+    assert text.index("It ended") < text.index("Traceback") < text.index("Try it")
+    assert "Start again" in text
+
+
+def test_a_failed_redeployment_is_said_while_the_old_version_answers(carl: Client, deployment: Deployment) -> None:
+    as_is(deployment, DeploymentStatus.HEALTHY, live_version=deployment.version, failure="iris:2 could not be started.")
+    text = text_of(carl.get("/w/lab/deployments/flowers/"))
+    assert "The last redeployment failed" in text and "iris:2 could not be started." in text
+
+
+def test_keys_are_shown_on_request_alone(carl: Client, deployment: Deployment) -> None:
+    assert "mls_" not in text_of(carl.get("/w/lab/deployments/flowers/"))
+    assert "mls_" not in text_of(carl.get("/w/lab/deployments/flowers/keys/"))
+    assert not AuditEvent.objects.filter(action="deployment.keys").exists()
+    shown = carl.get("/w/lab/deployments/flowers/keys/?show=1")
+    assert all(key in text_of(shown) for key in pair_of(deployment))
+    assert shown["Cache-Control"] == "no-store"
+    assert AuditEvent.objects.filter(action="deployment.keys").count() == 1
+    regenerated = carl.post("/w/lab/deployments/flowers/keys/regenerate/", {"key": "primary"})
+    fresh = pair_of(Deployment.objects.get())
+    assert fresh[0] != pair_of(deployment)[0] and fresh[0] in text_of(regenerated)
+
+
+def test_another_version_is_chosen_stopped_and_started(
+    carl: Client, deployment: Deployment, register: Register
+) -> None:
+    register()
+    page = "/w/lab/deployments/flowers/"
+    assert 'value="2"' in text_of(carl.get(page))
+    assert carl.post(f"{page}redeploy/", {"version": "2"}).status_code == 302
+    assert str(Deployment.objects.get().version) == "iris:2"
+    for wrong in ("3", "x", "", "²"):
+        assert carl.post(f"{page}redeploy/", {"version": wrong}).status_code == 404
+    carl.post(f"{page}stop/")
+    assert "Start it, and an example" in text_of(carl.get(page))
+    carl.post(f"{page}start/")
+    assert Deployment.objects.get().status == "Transitioning"
+    assert carl.post(f"{page}delete/", follow=True).status_code == 200
+    assert not Deployment.objects.exists()
+
+
+def test_the_request_log_is_drawn_again_only_when_it_grew(carl: Client, deployment: Deployment) -> None:
+    RequestLog.objects.create(deployment=deployment, status=400, latency_ms=1, request="<script>", response="{}")
+    page = "/w/lab/deployments/flowers/requests/"
+    first = carl.get(page)
+    assert "&lt;script&gt;" in text_of(first)
+    known = {"known": first.context["requests_state"]}
+    assert carl.get(page, known).status_code == 204
+    RequestLog.objects.create(deployment=deployment, status=200, latency_ms=1)
+    assert carl.get(page, known).status_code == 200
+
+
+def test_pages_do_not_ask_more_for_more_rows(
+    carl: Client, register: Register, contributor: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    def count(page: str) -> int:
+        with django_assert_max_num_queries(25) as captured:
+            assert carl.get(f"/w/lab/{page}").status_code == 200
+        return len(captured)
+
+    pages = ("models/", "models/iris/", "models/iris/1/", "deployments/", "deployments/iris/")
+    services.deploy(register(), name="iris", by=contributor)
+    carl.get("/w/lab/models/")
+    before = [count(page) for page in pages]
+    for number in range(4):
+        version = register()
+        services.deploy(version, by=contributor)
+        services.deploy(ModelVersion.objects.get(version=1, model__name="iris"), by=contributor)
+        services.deploy(register(f"other-{number}"), by=contributor)
+    assert [count(page) for page in pages] == before
