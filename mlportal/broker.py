@@ -22,7 +22,7 @@ DRAFT, TAKEN = ".draft-", ".taken-"  # no queue's message begins so, and the tra
 class Channel(filesystem.Channel):
     """The parts of kombu's channel that touch a message's file."""
 
-    def _put(self, queue: Any, payload: Any, **kwargs: Any) -> None:
+    def _put(self, queue: Any, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]  # the stubs know no keywords
         folder = Path(self.data_folder_out)
         name = f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg"
         try:

@@ -47,6 +47,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(_home, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def bare_workspaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new workspace has no environments yet, so that a test counts only its own."""
+    from django.conf import settings
+
+    if settings.configured:
+        from mlportal.access import services
+
+        monkeypatch.setattr(services, "NEW_WORKSPACE", [])
+
+
 @pytest.fixture
 def owner(db: None) -> User:
     from mlportal.access.models import User

@@ -92,9 +92,13 @@ class RunQuerySet(WorkspaceScoped["Run"]):
         run.refresh_from_db()
 
     def renew(self, run: Run, *, seconds: float) -> None:
-        """Lengthen the lease; StaleState when this attempt is no longer the run's."""
-        if not self.model.objects.filter(pk=run.pk, attempt=run.attempt).update(lease_until=from_now(seconds)):
-            raise StaleState(f"Run {run.uid} was adopted by another worker.")
+        """Lengthen the lease; StaleState when this attempt is no longer the run's, or the run is over."""
+        if not self.owned_by(run).update(lease_until=from_now(seconds)):
+            raise StaleState(f"Run {run.uid} was adopted by another worker, or given up.")
+
+    def owned_by(self, run: Run) -> Self:
+        """The run's row as long as this attempt may write to it; else nothing."""
+        return self.filter(pk=run.pk, attempt=run.attempt, status__in=RUN_OWNED)
 
     def release(self, run: Run) -> None:
         """Give the lease back, so that the next worker need not wait for its end."""

@@ -22,6 +22,7 @@ from mlportal.errors import PortalError, StaleState, Unavailable
 from mlportal.node import node_name
 
 TRY_AGAIN_SECONDS = 600
+ANY_NODE = ""  # of a build that no machine has taken yet
 
 
 def is_built_here(version: EnvironmentVersion) -> bool:
@@ -37,9 +38,9 @@ def python_of(version: EnvironmentVersion) -> Path:
     return built.python
 
 
-def open_build(version: EnvironmentVersion) -> tuple[EnvironmentBuild, bool]:
+def open_build(version: EnvironmentVersion, *, node: str | None = None) -> tuple[EnvironmentBuild, bool]:
     """The build of this version that is under way on this machine, and whether it was opened just now (then carry it out)."""
-    node = node_name()
+    node = node_name() if node is None else node
     while True:
         try:
             with transaction.atomic():
@@ -57,11 +58,11 @@ def failed_here_lately(version: EnvironmentVersion) -> bool:
 
 
 def request_build(version: EnvironmentVersion, *, by: User) -> EnvironmentBuild | None:
-    """Have it built now, without a run. None when it is built already."""
+    """Have it built now, without a run, by whichever worker prepares environments. None when one has built it already."""
     require(Role.CONTRIBUTOR, version.environment.workspace, by)
-    if is_built_here(version):
+    if is_built_here(version) or version.builds.filter(status=BuildStatus.READY).exists():
         return None
-    build, mine = open_build(version)
+    build, mine = open_build(version, node=ANY_NODE)
     if mine:
         record("environment.build", by=by, workspace=version.environment.workspace, subject=version)
         dispatch.wake_builder(build)
@@ -87,8 +88,11 @@ def carry_out(build: EnvironmentBuild) -> None:
     if build.status != BuildStatus.WAITING:
         return
     try:
-        EnvironmentBuild.objects.move(build, BuildStatus.RESOLVING)
+        EnvironmentBuild.objects.move(build, BuildStatus.RESOLVING, node=node_name())
     except StaleState:
+        return
+    except IntegrityError:  # this machine builds the same version already
+        EnvironmentBuild.objects.move(build, BuildStatus.CANCELED, error="The same build is under way already.")
         return
     with Journal(build) as journal:
         try:
@@ -96,7 +100,7 @@ def carry_out(build: EnvironmentBuild) -> None:
         except StaleState:  # it was silent for so long that the reaper closed it, and has told who waited
             return
         except conda.Canceled:
-            EnvironmentBuild.objects.move(build, BuildStatus.CANCELED)
+            EnvironmentBuild.objects.move(build, BuildStatus.CANCELED, error="The build was canceled.")
         except (conda.EnvironmentProblem, PortalError, OSError) as error:
             journal.write(f"failed: {error}")
             EnvironmentBuild.objects.move(build, BuildStatus.FAILED, error=str(error)[:10_000])
@@ -106,7 +110,7 @@ def carry_out(build: EnvironmentBuild) -> None:
 def settle(build: EnvironmentBuild) -> None:
     """A build came to its end: tell the runs that wait for it."""
     for run in Run.objects.filter(build=build, status=RunStatus.PREPARING):
-        if build.status == BuildStatus.FAILED:
+        if build.status == BuildStatus.FAILED or build.cancel_requested_at:
             fail_run(run, build)
         else:
             dispatch.wake(run)
@@ -116,7 +120,7 @@ def settle(build: EnvironmentBuild) -> None:
 
 
 def fail_run(run: Run, build: EnvironmentBuild) -> None:
-    """The build that the run waited for has failed."""
+    """The build that the run waited for has failed, or somebody canceled it."""
     failure = {"type": "Environment", "message": build.error, "build": build.pk}
     try:
         Run.objects.move(run, RunStatus.FAILED, reason="The environment could not be built.", failure=failure)

@@ -50,4 +50,5 @@ def wake_target(target: ComputeTarget) -> None:
 
 
 def wake_builder(build: EnvironmentBuild) -> None:
-    send(BUILD, build.pk, queue=ComputeNode(name=build.node).queue)
+    queue = ComputeNode(name=build.node).queue if build.node else settings.CELERY_TASK_DEFAULT_QUEUE
+    send(BUILD, build.pk, queue=queue)

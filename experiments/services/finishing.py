@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from dataclasses import asdict
@@ -36,6 +37,10 @@ REASONS = {
 }
 
 
+class DiskFull(Exception):
+    """The store has no room for what the run left."""
+
+
 def finish(run: Run) -> None:
     """From `Running` (or an interrupted `Finalizing`) to the final status. Doing it again changes nothing."""
     directory = run_directory(run)
@@ -43,10 +48,19 @@ def finish(run: Run) -> None:
     ended = launch.read_exit(directory)
     if run.status == RunStatus.RUNNING:
         Run.objects.move(run, RunStatus.FINALIZING, reason=_how_it_ended(ended))
-    skipped = _store_files(run, directory)
+    full: DiskFull | None = None
+    skipped: list[tuple[str, str]] = []
+    try:
+        skipped = _store_files(run, directory)
+    except DiskFull as error:
+        full = error
     status, fields = _verdict(run, ended, directory)
+    if full is not None:
+        status = RunStatus.FAILED
+        fields["failure"] = {"type": "Disk full", "reason": "disk_full", "message": str(full), "log": STDOUT}
     with transaction.atomic():
-        run.log_chunks.all().delete()
+        if full is None:
+            run.log_chunks.all().delete()  # else they are all that there is of the log
         run.tokens.all().delete()
         Run.objects.move(run, status, reason=_how_it_ended(ended), lease_until=None, skipped_files=skipped, **fields)
     shutil.rmtree(directory, ignore_errors=True)
@@ -65,11 +79,19 @@ def _store_files(run: Run, directory: Path) -> list[tuple[str, str]]:
         if found.name in stored:
             continue
         try:
-            with found.open() as stream:
-                blob = blobs.put(stream)
+            stream = found.open()
         except OSError as error:
             unreadable.append((found.name, str(error)))
             continue
+        with stream:
+            try:
+                blob = blobs.put(stream)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise DiskFull(
+                        f"The disk is full: {found.name} and what comes after it could not be stored."
+                    ) from error
+                raise  # the storage is away: the run is taken up again, and nothing of it is lost
         Run.objects.renew(run, seconds=settings.LEASE_SECONDS)
         Artifact.objects.get_or_create(run=run, path=found.name, defaults={"blob": blob, "size": blob.size})
     return [*skipped, *unreadable]

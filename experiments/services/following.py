@@ -73,8 +73,8 @@ def ship(run: Run, directory: Path, *, final: bool) -> bool:
     if not new_logs and not moved:
         return False
     with transaction.atomic():
-        if not Run.objects.filter(pk=run.pk, attempt=run.attempt).update(revision=F("revision") + 1):
-            raise StaleState(f"Run {run.uid} was adopted by another worker.")
+        if not Run.objects.owned_by(run).update(revision=F("revision") + 1):
+            raise StaleState(f"Run {run.uid} was adopted by another worker, or given up.")
         for name, data in new_logs.items():
             logs.append_log(run, name, offsets.get(name, 0), data)
             _keep(run, name, offsets.get(name, 0) + len(data))

@@ -77,7 +77,7 @@ def _close_build(build: EnvironmentBuild) -> None:
 
 def _node_is_gone(name: str) -> bool:
     """This machine itself never is: after a long night it may reap before it has reported."""
-    if name == node_name():
+    if name in (node_name(), building.ANY_NODE):
         return False
     return not ComputeNode.objects.filter(name=name, seen_at__gt=from_now(-NODE_GONE_SECONDS)).exists()
 
@@ -85,6 +85,8 @@ def _node_is_gone(name: str) -> bool:
 def _give_up(run: Run) -> None:
     reason = f"The machine {run.node} has not been heard of for {NODE_GONE_SECONDS // 60} minutes."
     try:
-        Run.objects.move(run, RunStatus.FAILED, reason=reason, failure={"type": "Machine lost", "message": reason})
+        failure = {"type": "Machine lost", "message": reason}
+        # The next attempt number is nobody's: should the machine come back, its worker is refused, and ends the script.
+        Run.objects.move(run, RunStatus.FAILED, reason=reason, failure=failure, attempt=run.attempt + 1)
     except StaleState:
         return

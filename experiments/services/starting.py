@@ -1,11 +1,13 @@
 """A worker takes a queued run: a free slot of the target, a lease, the folder laid out, the runner started."""
 
+import errno
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Now
 
 from experiments import snapshots
 from experiments.models import ComputeTarget, Run, RunToken
@@ -18,6 +20,8 @@ from mlportal.access.models import digest_of, new_secret
 from mlportal.blobs.services import open_blob
 from mlportal.errors import StaleState
 from mlportal.node import node_name
+
+DRAFT = ".draft-"  # a folder of runs that begins so is being laid out, or was left by a worker that died
 
 
 def run_directory(run: Run) -> Path:
@@ -55,22 +59,50 @@ def take_next(target: ComputeTarget, *, worker: str) -> Run | None:
 def start(run: Run) -> None:
     """Lay out the run's folder and start its runner, unless an earlier attempt did. Called with the lease held.
 
-    spec.json is written last: a folder without one was left half-made by a worker that died, and is made anew.
+    The folder appears under its name whole or not at all: what is there was laid out, and is started once.
     """
     directory = run_directory(run)
-    if not (directory / "spec.json").exists():
-        shutil.rmtree(directory, ignore_errors=True)
-        launch.prepare_directory(directory)
-        assert run.snapshot is not None
-        work = directory / "work"
-        shutil.rmtree(work)  # it is made by the snapshot, whole
-        snapshots.write_to(manifest_of(run.snapshot), work, open_blob)
-        for name in ("outputs", "logs"):
-            (work / name).mkdir(mode=0o700, exist_ok=True)
-        launch.write_spec(directory, _spec(run, directory))
+    if not directory.exists():
+        if run.followed_files.exists():
+            raise FileNotFoundError(
+                "The run's folder is lost; the script may have run already, so it is not started again."
+            )
+        _lay_out(run, directory)
+    if launch.is_alive(directory):
+        return
     Run.objects.renew(run, seconds=settings.LEASE_SECONDS)  # StaleState here: a paused worker must not start a script
     with suppress(launch.AlreadyRunning):
         launch.start(directory)
+
+
+def sweep_drafts() -> None:
+    """Remove what workers of this machine left half laid out when they died; called when a worker arrives."""
+    runs = Path(settings.RUNS_DIR)
+    living = set(Run.objects.filter(status__in=RUN_OWNED, lease_until__gt=Now()).values_list("uid", flat=True))
+    for draft in runs.glob(f"{DRAFT}*") if runs.is_dir() else ():
+        if draft.name.removeprefix(DRAFT).partition(".")[0] not in living:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _lay_out(run: Run, directory: Path) -> None:
+    """In a folder of this attempt's own, because a worker that was thought dead may still be writing to its own."""
+    draft = directory.with_name(f"{DRAFT}{run.uid}.{run.attempt}")
+    shutil.rmtree(draft, ignore_errors=True)
+    launch.prepare_directory(draft)
+    assert run.snapshot is not None
+    work = draft / "work"
+    shutil.rmtree(work)  # it is made by the snapshot, whole
+    snapshots.write_to(manifest_of(run.snapshot), work, open_blob)
+    for name in ("outputs", "logs"):
+        (work / name).mkdir(mode=0o700, exist_ok=True)
+    launch.write_spec(draft, _spec(run, directory))
+    Run.objects.renew(run, seconds=settings.LEASE_SECONDS)
+    try:
+        draft.rename(directory)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else another attempt was first: its folder is as good
+            raise
 
 
 def _spec(run: Run, directory: Path) -> Spec:
@@ -95,8 +127,6 @@ def _variables(run: Run, directory: Path, binaries: Path) -> dict[str, str]:
     """All that a script sees: nothing of the worker's own environment is passed on."""
     secret = new_secret(RunToken.PREFIX)
     RunToken.objects.create(run=run, digest=digest_of(secret))
-    for name in ("home", "tmp"):
-        (directory / name).mkdir(mode=0o700, exist_ok=True)
     return {
         **run.environment_variables,
         "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin",

@@ -7,6 +7,7 @@ import os
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -14,8 +15,9 @@ from django.db import DatabaseError, connection
 
 from experiments import environments as conda
 from experiments.models import ComputeTarget, Run
+from experiments.runner import launch
 from experiments.runner.launch import RunnerError
-from experiments.services import compute, finishing, following, reaping, starting
+from experiments.services import compute, finishing, following, lease, reaping, starting
 from experiments.snapshots import CorruptBlob
 from experiments.status import RunStatus
 from mlportal.errors import PortalError, StaleState
@@ -47,6 +49,7 @@ def adopt(run: Run) -> None:
             message = f"It was taken up {MOST_ATTEMPTS} times and never came to an end; the worker's log says why."
             failure = {"type": "Worker", "message": message}
             Run.objects.move(run, RunStatus.FAILED, reason=message, failure=failure, lease_until=None)
+            _end_script(run)
             return
     except StaleState:
         return
@@ -57,15 +60,26 @@ def adopt(run: Run) -> None:
 def _see_through(run: Run) -> None:
     try:
         if run.status == RunStatus.RUNNING:
-            _start_or_fail(run)
+            with lease.kept(run):
+                _start_or_fail(run)
             if run.is_final or not following.follow(run, STOP):
                 return
-        finishing.finish(run)
+        with lease.kept(run):
+            finishing.finish(run)
     except StaleState:
-        logger.info("Run %s was adopted by another worker.", run.uid)
+        logger.info("Run %s is no longer this worker's.", run.uid)
+        run.refresh_from_db()
+        if run.is_final:  # it was given up; if another worker had it now, the script would be that one's
+            _end_script(run)
     except Exception:  # a defect of ours, at the edge of the task: the lease goes back, and the run is taken up again
         Run.objects.release(run)
         raise
+
+
+def _end_script(run: Run) -> None:
+    """Nobody follows it any more: its runner is asked to end it."""
+    with suppress(FileNotFoundError):
+        launch.request_cancel(starting.run_directory(run))
 
 
 def _start_or_fail(run: Run) -> None:
@@ -82,6 +96,8 @@ def _start_or_fail(run: Run) -> None:
 def arrive(targets: Sequence[str]) -> None:
     """This worker is there: say what the machine has, again and again, and take up what its predecessor left."""
     conda.sweep(Path(settings.ENVIRONMENTS_DIR))
+    starting.sweep_drafts()
+    reaping.reap()
     threading.Thread(target=_report_on, args=[list(targets)], name="report", daemon=True).start()
 
 
@@ -89,7 +105,6 @@ def _report_on(targets: list[str]) -> None:
     while not STOP.is_set():
         try:
             compute.report_node(targets)
-            reaping.reap()
         except DatabaseError as error:
             logger.warning("The database does not answer: %s", error)
         finally:

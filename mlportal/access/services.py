@@ -22,7 +22,6 @@ from mlportal.access.models import (
 from mlportal.access.roles import Role
 from mlportal.errors import BadInput, Conflict, NotAllowed
 
-
 # What the apps give every new workspace. They add to it themselves: this package knows none of them.
 NEW_WORKSPACE: list[Callable[[Workspace], None]] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -12,7 +13,7 @@ import pytest
 from django.conf import settings
 
 from experiments import services
-from experiments.models import Run, RunToken
+from experiments.models import FollowedFile, Run, RunToken
 from experiments.runner import launch
 from experiments.services import dispatch, finishing, following, starting, working
 from experiments.status import RunStatus
@@ -252,11 +253,39 @@ def test_a_worker_killed_while_laying_out_the_folder_is_followed_by_one_that_lay
     run = queued("print('once')\n")
     Run.objects.claim(run, worker="first", node=node_name(), seconds=-1)
     directory = starting.run_directory(run)
-    launch.prepare_directory(directory)
-    (directory / "work" / "half-written").write_text("x")
+    half = directory.with_name(f"{starting.DRAFT}{run.uid}.{run.attempt}")
+    launch.prepare_directory(half)
+    (half / "work" / "half-written").write_text("x")
     working.adopt(run)
     run.refresh_from_db()
     assert (run.status, log_of(run)) == (RunStatus.COMPLETED, "once\n")
+    starting.sweep_drafts()
+    assert not half.exists()
+
+
+def test_a_run_whose_folder_is_lost_is_not_started_again(queued: Submit) -> None:
+    run = queued("print('once')\n")
+    Run.objects.claim(run, worker="first", node=node_name(), seconds=-1)
+    FollowedFile.objects.create(run=run, name="user_logs/std_log.txt", offset=5)
+    working.adopt(run)
+    run.refresh_from_db()
+    assert run.failure is not None
+    assert (run.status, run.failure["type"]) == (RunStatus.FAILED, "Could not start")
+    assert "not started again" in run.failure["message"]
+
+
+def test_outputs_that_find_the_disk_full_fail_the_run_and_keep_its_log(
+    queued: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(stream: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(finishing.blobs, "put", no_room)
+    run = queued("print('still readable')\n")
+    see_through(run)
+    assert run.failure is not None
+    assert (run.status, run.failure["reason"]) == (RunStatus.FAILED, "disk_full")
+    assert log_of(run) == "still readable\n"
 
 
 def test_a_snapshot_whose_bytes_are_gone_fails_the_run_and_says_so(queued: Submit) -> None:

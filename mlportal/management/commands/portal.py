@@ -3,6 +3,7 @@
 import secrets
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -19,7 +20,8 @@ from mlportal.access import services as access
 from mlportal.access.models import User, Workspace
 from mlportal.env import text
 from mlportal.errors import PortalError
-from mlportal.processes import Process, supervise
+from mlportal.node import node_name
+from mlportal.processes import Process, harden, supervise
 from mlportal.static_files import collect_static_files
 
 
@@ -35,6 +37,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        harden()
         started = time.monotonic()
         call_command("migrate", verbosity=0)
         collect_static_files()
@@ -86,7 +89,7 @@ class Command(BaseCommand):
         from experiments.runner import launch
         from experiments.services.starting import run_directory
 
-        running = list(Run.objects.filter(status__in=RUN_OWNED))
+        running = list(Run.objects.filter(status__in=RUN_OWNED, node=node_name()))
         if not running:
             return
         if leave:
@@ -94,7 +97,8 @@ class Command(BaseCommand):
             return
         self.stderr.write(f"Ending {len(running)} running scripts (--leave-runs leaves them running).")
         for run in running:
-            launch.request_cancel(run_directory(run))
+            with suppress(FileNotFoundError):  # its folder is not laid out yet
+                launch.request_cancel(run_directory(run))
         deadline = time.monotonic() + settings.RUN_CANCEL_GRACE_SECONDS + 5
         while time.monotonic() < deadline and any(launch.is_alive(run_directory(run)) for run in running):
             time.sleep(0.1)
