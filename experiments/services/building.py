@@ -58,9 +58,9 @@ def failed_here_lately(version: EnvironmentVersion) -> bool:
 
 
 def request_build(version: EnvironmentVersion, *, by: User) -> EnvironmentBuild | None:
-    """Have it built now, without a run, by whichever worker prepares environments. None when one has built it already."""
+    """Have it built now, without a run, by whichever worker prepares environments. None when it is built on this machine already."""
     require(Role.CONTRIBUTOR, version.environment.workspace, by)
-    if is_built_here(version) or version.builds.filter(status=BuildStatus.READY).exists():
+    if is_built_here(version):
         return None
     build, mine = open_build(version, node=ANY_NODE)
     if mine:

@@ -63,7 +63,8 @@ def finish(run: Run) -> None:
             run.log_chunks.all().delete()  # else they are all that there is of the log
         run.tokens.all().delete()
         Run.objects.move(run, status, reason=_how_it_ended(ended), lease_until=None, skipped_files=skipped, **fields)
-    shutil.rmtree(directory, ignore_errors=True)
+    if full is None:
+        shutil.rmtree(directory, ignore_errors=True)
     if run.compute_target:
         dispatch.wake_target(run.compute_target)
 
@@ -89,7 +90,7 @@ def _store_files(run: Run, directory: Path) -> list[tuple[str, str]]:
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise DiskFull(
-                        f"The disk is full: {found.name} and what comes after it could not be stored."
+                        f"The disk is full: {found.name} and what comes after it could not be stored; it stays in {directory}."
                     ) from error
                 raise  # the storage is away: the run is taken up again, and nothing of it is lost
         Run.objects.renew(run, seconds=settings.LEASE_SECONDS)

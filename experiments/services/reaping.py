@@ -58,7 +58,8 @@ def sweep() -> None:
     runs = Path(settings.RUNS_DIR)
     if runs.is_dir():
         names = {entry.name for entry in runs.iterdir()}
-        for uid in Run.objects.filter(uid__in=names, status__in=RUN_FINAL).values_list("uid", flat=True):
+        done = Run.objects.filter(uid__in=names, status__in=RUN_FINAL)
+        for uid in done.exclude(failure__reason="disk_full").values_list("uid", flat=True):
             if launch.is_alive(runs / uid):  # the portal gave the run up while this machine was cut off from it
                 launch.request_cancel(runs / uid)
             else:

@@ -4,7 +4,7 @@ import pytest
 from django.db.models import QuerySet
 
 from experiments.models import BuildLogChunk, EnvironmentBuild, EnvironmentVersion
-from experiments.services import building
+from experiments.services import building, install_curated
 from mlportal.access.models import Workspace
 from tests.api.conftest import Callers, error_of
 from tests.conftest import TINY
@@ -75,7 +75,8 @@ def test_others_neither_look_nor_check(callers: Callers, build: EnvironmentBuild
     assert callers[role].post("environments/check/", {"definition": TINY}).status_code == status
 
 
-def test_members_look(callers: Callers, version: EnvironmentVersion) -> None:
+def test_members_look(callers: Callers, workspace: Workspace, version: EnvironmentVersion) -> None:
+    install_curated(workspace)
     (row,) = callers["reader"].get("environments/", {"search": "TIN", "curated": "false"}).json()["results"]
     assert (row["name"], row["last_version"]) == ("tiny", 1)
     shipped = callers["reader"].get("environments/", {"curated": "true"}).json()["results"]

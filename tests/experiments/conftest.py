@@ -19,6 +19,7 @@ from experiments.models import ComputeTarget, EnvironmentVersion, Run, Snapshot
 from experiments.services import compute, preparing
 from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace
+from mlportal.node import node_name
 from tests.conftest import TINY
 
 Submit = Callable[..., Run]
@@ -112,7 +113,7 @@ def running(queued: Submit) -> Submit:
 
     def claim(code: str = "print('hello')\n", *, seconds: float = 60, **more: Any) -> Run:
         run = queued(code, **more)
-        Run.objects.claim(run, worker="first", node=compute.node_name(), seconds=seconds)
+        Run.objects.claim(run, worker="first", node=node_name(), seconds=seconds)
         return run
 
     return claim
@@ -121,7 +122,7 @@ def running(queued: Submit) -> Submit:
 @pytest.fixture
 def messages() -> Iterator[Callable[[], list[tuple[str, list[Any]]]]]:
     """Takes what was sent to workers meanwhile: [(task, arguments), …]."""
-    folder = Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"])
+    folder = Path(str(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]))
 
     def take() -> list[tuple[str, list[Any]]]:
         found = []

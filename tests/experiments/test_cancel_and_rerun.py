@@ -119,7 +119,8 @@ def test_a_build_opened_for_a_run_that_was_canceled_meanwhile_is_closed(
 
     monkeypatch.setattr(environments, "open_build", cancel_in_between)
     preparing.prepare(run)
-    assert [build.status for build in run.environment_version.builds.all()] == [BuildStatus.CANCELED]  # type: ignore[union-attr]
+    assert run.environment_version is not None
+    assert [build.status for build in run.environment_version.builds.all()] == [BuildStatus.CANCELED]
 
 
 def test_a_rerun_is_the_same_again(submit: Submit, owner: User) -> None:

@@ -119,6 +119,7 @@ def test_a_build_that_fails_fails_every_run_that_waits_and_says_why(
     assert build.status == BuildStatus.FAILED
     assert "a-package-that-nobody-ever-published" in build.error
     waiting.refresh_from_db()
+    assert waiting.failure is not None
     assert (waiting.status, waiting.failure["type"]) == (RunStatus.FAILED, "Environment")
     assert waiting.failure["message"] == build.error
     assert "failed: " in services.read_build_log(build)[0]
@@ -134,6 +135,7 @@ def test_a_run_of_a_failed_build_fails_even_when_its_builder_died_before_saying_
     EnvironmentBuild.objects.move(build, BuildStatus.FAILED, error="no such package")
     preparing.prepare(Run.objects.get(pk=run.pk))  # the reaper's message
     run.refresh_from_db()
+    assert run.failure is not None
     assert (run.status, run.failure["message"]) == (RunStatus.FAILED, "no such package")
     assert EnvironmentBuild.objects.count() == 1
 

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from experiments.models import Run
+from experiments.runner import launch
 from experiments.services import following, metrics, starting
 from experiments.status import RunStatus
 from mlportal.errors import StaleState
@@ -72,7 +73,7 @@ def test_the_writes_of_a_former_attempt_are_refused(running: Submit) -> None:
     """A worker that was paused past its lease wakes up and goes on where it was."""
     paused = running(seconds=-1)
     directory = starting.run_directory(paused)
-    starting.launch.prepare_directory(directory)
+    launch.prepare_directory(directory)
     (directory / "logs" / "std_log.txt").write_text("a line\n")
     Run.objects.adopt(Run.objects.get(pk=paused.pk), worker="second", seconds=30)
     with pytest.raises(StaleState):

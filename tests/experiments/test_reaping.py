@@ -60,7 +60,7 @@ def test_a_run_without_a_living_worker_is_given_to_its_machine(running: Submit, 
 
 
 def test_a_broker_that_is_away_at_the_submit_loses_nothing(submit: Submit, messages: Messages) -> None:
-    folder = Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"])
+    folder = Path(str(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]))
     away = folder.with_name("away")
     folder.rename(away)
     try:
@@ -135,6 +135,7 @@ def test_a_machine_that_is_gone_takes_its_runs_with_it(running: Submit, messages
     heard_long_ago(run)
     reaping.reap()
     run.refresh_from_db()
+    assert run.failure is not None
     assert (run.status, run.failure["type"]) == (RunStatus.FAILED, "Machine lost")
 
 

@@ -77,12 +77,11 @@ def test_the_same_folder_from_many_at_once_is_one_snapshot(workspace: Workspace,
 
 def test_tags_of_many_at_once_are_all_there(submit: Submit, owner: User) -> None:
     run = submit()
-    at_once(
-        [
-            lambda number=number: services.set_tags(run, {f"t{number}": "x", "last": str(number)}, by=owner)
-            for number in range(20)
-        ]
-    )  # type: ignore[misc]
+
+    def tag(number: int) -> Callable[[], object]:
+        return lambda: services.set_tags(run, {f"t{number}": "x", "last": str(number)}, by=owner)
+
+    at_once([tag(number) for number in range(20)])
     assert run.tags.count() == 21
 
 

@@ -106,7 +106,7 @@ class PostgreSQL(Server):
     def new_database(self, name: str) -> str:
         """Its address."""
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+            connection.execute(f'CREATE DATABASE "{name}"')
         return self._address(name)
 
     def _address(self, name: str) -> str:

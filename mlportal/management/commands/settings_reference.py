@@ -75,6 +75,7 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_PYTHONS": "Further Python interpreters, or folders of them, beside those on the path, pyenv's and uv's.",
     "MLPORTAL_SERVICE_BODY": "Largest request that a deployed service takes.",
     "MLPORTAL_SERVICE_TIMEOUT": "Longest time that a deployed service takes for an answer.",
+    "MLPORTAL_SERVICE_MEMORY": "Memory of a deployed service whose model version does not say how much it needs.",
     "MLPORTAL_LOG_LEVEL": "What the portal itself writes to the terminal: `DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     "MLPORTAL_NODE": (
         "This machine's name among the portal's machines. It has to stay the same: a worker finds its runs again by it.",
