@@ -52,8 +52,10 @@ class Client:
                     name, data = "", ""
 
     def _json(self, request: Request) -> Any:
+        """None for an answer without a body."""
         with self._open(request) as answer:
-            return json.load(answer)
+            body = answer.read()
+        return json.loads(body) if body else None
 
     def _open(self, request: Request) -> IO[bytes]:
         request.add_header("Authorization", f"Bearer {self.token}")

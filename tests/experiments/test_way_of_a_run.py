@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 import pytest
@@ -33,6 +35,11 @@ def see_through(run: Run) -> Run:
     working.take_next(run.compute_target)
     run.refresh_from_db()
     return run
+
+
+def failure_of(run: Run) -> dict[str, Any]:
+    assert run.failure is not None
+    return dict(run.failure)
 
 
 def log_of(run: Run) -> str:
@@ -85,7 +92,7 @@ print("done", file=sys.stderr)
 def test_a_script_that_fails_shows_its_traceback_on_top(queued: Submit) -> None:
     run = see_through(queued("print('é before')\n\ndef fit():\n    raise ValueError('bad shape')\n\nfit()\n"))
     assert (run.status, run.exit_code) == (RunStatus.FAILED, 1)
-    failure = run.failure
+    failure = failure_of(run)
     assert (failure["type"], failure["message"], failure["file"], failure["line"]) == (
         "ValueError",
         "bad shape",
@@ -103,7 +110,7 @@ def test_a_script_may_say_itself_how_it_went(queued: Submit, code: str, status: 
     run = see_through(queued(f"from azureml.core import Run\nrun = Run.get_context()\n{code}\n"))
     assert (run.status, run.exit_code) == (status, 0)
     if status == "Failed":
-        assert (run.failure["type"], run.failure["message"]) == ("E7", "no convergence")
+        assert (failure_of(run)["type"], failure_of(run)["message"]) == ("E7", "no convergence")
 
 
 def test_a_script_that_kills_itself_is_told_by_its_signal(queued: Submit) -> None:
@@ -113,7 +120,7 @@ def test_a_script_that_kills_itself_is_told_by_its_signal(queued: Submit) -> Non
 
 def test_the_time_limit_ends_a_script(queued: Submit) -> None:
     run = see_through(queued("import time\nprint('on', flush=True)\ntime.sleep(60)\n", wall_seconds=1))
-    assert (run.status, run.failure["reason"]) == (RunStatus.FAILED, "wall_time")
+    assert (run.status, failure_of(run)["reason"]) == (RunStatus.FAILED, "wall_time")
     assert log_of(run).startswith("on\n")
 
 
@@ -203,7 +210,7 @@ for step in range(200):
         monkeypatch.setattr(working, "STOP", stop)
         with _worker(run, adopt=run.attempt > 0):
             seen = len(log_of(run))
-            wait_until(lambda seen=seen: len(log_of(run)) > seen, what="more lines")
+            wait_until(functools.partial(_has_more_than, run, seen), what="more lines")
             stop.set()
         run.refresh_from_db()
         assert (run.status, run.lease_until) == (RunStatus.RUNNING, None)
@@ -226,7 +233,7 @@ def test_a_run_whose_runner_was_killed_is_failed_and_keeps_what_it_left(queued: 
         wait_until(lambda: Run.objects.get(pk=run.pk).is_final, what="the run is final")
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED
-    assert "killed" in run.failure["message"]
+    assert "killed" in failure_of(run)["message"]
     assert {"outputs/part", STDOUT} == set(run.artifacts.values_list("path", flat=True))
 
 
@@ -270,8 +277,8 @@ def test_a_run_whose_folder_is_lost_is_not_started_again(queued: Submit) -> None
     working.adopt(run)
     run.refresh_from_db()
     assert run.failure is not None
-    assert (run.status, run.failure["type"]) == (RunStatus.FAILED, "Could not start")
-    assert "not started again" in run.failure["message"]
+    assert (run.status, failure_of(run)["type"]) == (RunStatus.FAILED, "Could not start")
+    assert "not started again" in failure_of(run)["message"]
 
 
 def test_outputs_that_find_the_disk_full_fail_the_run_and_keep_its_log(
@@ -284,7 +291,7 @@ def test_outputs_that_find_the_disk_full_fail_the_run_and_keep_its_log(
     monkeypatch.setattr("experiments.services.finishing.blobs.put", no_room)
     see_through(run)
     assert run.failure is not None
-    assert (run.status, run.failure["reason"]) == (RunStatus.FAILED, "disk_full")
+    assert (run.status, failure_of(run)["reason"]) == (RunStatus.FAILED, "disk_full")
     assert log_of(run) == "still readable\n"
     reaping.sweep()
     assert starting.run_directory(run).exists()  # somebody may make room, and save what it left
@@ -298,7 +305,7 @@ def test_a_snapshot_whose_bytes_are_gone_fails_the_run_and_says_so(queued: Submi
     for blob in run.snapshot.blobs.all():
         default_storage.delete(blob.key)
     see_through(run)
-    assert (run.status, run.failure["type"]) == (RunStatus.FAILED, "Could not start")
+    assert (run.status, failure_of(run)["type"]) == (RunStatus.FAILED, "Could not start")
 
 
 def test_a_run_of_another_machine_is_not_adopted_here(running: Submit) -> None:
@@ -308,6 +315,10 @@ def test_a_run_of_another_machine_is_not_adopted_here(running: Submit) -> None:
     working.adopt(run)
     run.refresh_from_db()
     assert (run.attempt, run.worker) == (1, "first")
+
+
+def _has_more_than(run: Run, seen: int) -> bool:
+    return len(log_of(run)) > seen
 
 
 def _runner_pids(run: Run) -> list[int]:
