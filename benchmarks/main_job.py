@@ -152,6 +152,8 @@ def warm_build(portal: OwnPortal, client: Client, job: Job) -> Figure:
     for _ in range(BUILDS):
         shutil.rmtree(portal.home / "environments")
         build = client.post(f"environments/bench/versions/{job.environment['version']}/build/")
+        if build is None:
+            raise SystemExit("the portal says that the environment is there, though its folder was removed")
         while (build := client.get(f"builds/{build['id']}/"))["status"] not in ("Ready", "Failed", "Canceled"):
             time.sleep(0.1)
         if build["status"] != "Ready":

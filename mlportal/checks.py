@@ -99,7 +99,7 @@ def backends_are_installed(**kwargs: Any) -> list[CheckMessage]:
                 found.append(
                     Error(
                         f"{name} needs the package behind `{module}`.",
-                        hint=f"pip install '.[{extra}]'",
+                        hint=f".venv/bin/uv pip install --python .venv/bin/python -r pyproject.toml --extra {extra}",
                         id="mlportal.E006",
                     )
                 )

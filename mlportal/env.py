@@ -74,5 +74,5 @@ def _read(name: str, default: T, parse: Callable[[str], T], expected: str) -> T:
         return default
     try:
         return parse(raw)
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, OverflowError):
         raise ImproperlyConfigured(f"{name}={raw!r} is not {expected}.") from None

@@ -266,6 +266,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["mlportal.api.permissions.SignedInUser"],
 }
 
+# --- The portal's own log
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
