@@ -8,14 +8,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlportal.settings")
 
 from django.core.asgi import get_asgi_application
 
-django_application = cast("Application", get_asgi_application())
+django_asgi = get_asgi_application()
 
-from models_registry.serving.asgi import gateway_application  # noqa: E402  (needs Django's apps)
+from mlportal.api.body_limit import BodyLimit  # noqa: E402  (these need Django's apps)
+from models_registry.serving.asgi import gateway_application  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+django_application = BodyLimit(cast("Application", django_asgi))
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from mlportal.errors import TooLarge
+from mlportal.errors import NotSignedIn, PortalError, TooLarge
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -15,6 +15,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 SNAPSHOTS = re.compile(r"/api/v1/workspaces/[^/]+/snapshots/")
+SCORE = re.compile(r"/api/v1/workspaces/[^/]+/deployments/[^/]+/score/")
 PART_BYTES = 1024  # a part's headers, its boundary and its path
 
 
@@ -29,18 +30,24 @@ def snapshot_too_large() -> TooLarge:
 
 
 class BodyLimit:
-    """ASGI: looks at Content-Length of uploads and answers 413; a body without a length is counted while it comes."""
+    """ASGI: looks at Content-Length and answers 413; a body without a length is counted while it comes.
+
+    Only two addresses take more than a form of a page does, and only from somebody who shows some key or session.
+    """
 
     def __init__(self, application: Application) -> None:
         self.application = application
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not SNAPSHOTS.fullmatch(scope["path"]):
+        if scope["type"] != "http":
             return await self.application(scope, receive, send)
-        limit = snapshot_limit()
-        length = dict(scope["headers"]).get(b"content-length", b"")
+        headers = dict(scope["headers"])
+        limit, too_large = _limit_of(scope["path"])
+        length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > limit:
-            return await _refuse(send)
+            return await _refuse(too_large, send)
+        if limit > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not headers.keys() & {b"authorization", b"cookie"}:
+            return await _refuse(NotSignedIn("Sign in, or send an API token."), send)
         counted = 0
 
         async def count() -> Message:
@@ -53,8 +60,17 @@ class BodyLimit:
         await self.application(scope, count, send)
 
 
-async def _refuse(send: Send) -> None:
-    error = snapshot_too_large()
+def _limit_of(path: str) -> tuple[int, TooLarge]:
+    if SNAPSHOTS.fullmatch(path):
+        return snapshot_limit(), snapshot_too_large()
+    if SCORE.fullmatch(path):
+        limit = settings.SERVICE_BODY_BYTES
+        return limit, TooLarge(f"A request has at most {limit} bytes (MLPORTAL_SERVICE_BODY).", limit=limit)
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return limit, TooLarge(f"A request has at most {limit} bytes here.", limit=limit)
+
+
+async def _refuse(error: PortalError, send: Send) -> None:
     body = json.dumps(error.as_json()).encode()
     headers = [
         (b"content-type", b"application/json"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from experiments.models import EnvironmentVersion
 from experiments.services import building
@@ -25,6 +25,7 @@ from models_registry.services import main_file
 logger = logging.getLogger(__name__)
 BUILD_POLL_SECONDS = 0.5
 LOG_CHARACTERS = 16_384
+RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Preparation(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.materials = prepare(self.version)
+            self.materials = self._prepare_patiently()
         except CannotPrepare as error:
             self.problem = error
         except Exception as error:  # the edge of the thread: nobody else would ever hear of it
@@ -61,6 +62,17 @@ class Preparation(threading.Thread):
             self.problem = CannotPrepare(f"{type(error).__name__}: {error}")
         finally:
             connections.close_all()
+
+    def _prepare_patiently(self) -> Materials:
+        """A database or a storage that is away for a moment must not end a deployment."""
+        for pause in RETRY_PAUSES:
+            try:
+                return prepare(self.version)
+            except (DatabaseError, OSError) as error:
+                logger.warning("The materials of %s are not to be had now (%s); trying again.", self.version, error)
+                connections.close_all()
+                time.sleep(pause)
+        return prepare(self.version)
 
 
 def prepare(version: ModelVersion) -> Materials:

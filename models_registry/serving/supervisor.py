@@ -25,9 +25,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mlportal.errors import IllegalMove, StaleState
+from mlportal.processes import STOP
 from mlportal.texts import storable
 from models_registry.models import Deployment
-from models_registry.serving.materials import models_folder
+from models_registry.serving.materials import Preparation, models_folder
 from models_registry.serving.replica import Backoff, socket_path
 from models_registry.serving.slots import Report, Slot
 
@@ -39,11 +40,21 @@ RELATED = ("workspace", "version__model", "version__environment_version__environ
 
 
 class Supervisor:
-    """`run` in the thread that shall own the model workers: they end with it."""
+    """`run` in the thread that shall own the model workers: they end with it.
 
-    def __init__(self, folder: Path | None = None, *, new_backoff: Callable[[], Backoff] = Backoff) -> None:
+    `ending` is set when rows are no longer written, so that a build that gives up then is nobody's failure.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        new_backoff: Callable[[], Backoff] = Backoff,
+        ending: threading.Event | None = None,
+    ) -> None:
         self.folder = folder or Path(settings.SERVING_DIR)
         self.new_backoff = new_backoff
+        self.ending = ending or threading.Event()
         self.slots: dict[int, Slot] = {}
         self._numbers = itertools.count(1)
         self._versions_in_use: set[int] = set()
@@ -159,6 +170,7 @@ class Supervisor:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _end(self) -> None:
+        self.ending.set()
         for slot in self.slots.values():
             slot.drain_seconds = min(slot.drain_seconds, END_SECONDS)
             slot.tick(closing=True)
@@ -167,6 +179,9 @@ class Supervisor:
             time.sleep(0.02)
             for slot in self.slots.values():
                 slot.tick(closing=True)
+        for thread in threading.enumerate():
+            if isinstance(thread, Preparation):  # its `uv` would outlive this process
+                thread.join(max(0.0, deadline - time.monotonic()))
         connections.close_all()
 
 
@@ -179,4 +194,4 @@ def serve_forever() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
-    Supervisor().run(stop)
+    Supervisor(ending=STOP).run(stop)

@@ -11,7 +11,7 @@ from mlportal.api.body_limit import BodyLimit, snapshot_limit
 SNAPSHOTS = "/api/v1/workspaces/lab/snapshots/"
 
 
-def send(path: str, length: int | None, bodies: list[bytes]) -> tuple[list[str], list[Any]]:
+def send(path: str, length: int | None, bodies: list[bytes], *, signed_in: bool = True) -> tuple[list[str], list[Any]]:
     """What the application was given to read, and what the client was answered."""
     given: list[str] = []
     answers: list[Any] = []
@@ -27,7 +27,9 @@ def send(path: str, length: int | None, bodies: list[bytes]) -> tuple[list[str],
         while waiting and (not given or given[-1] != "http.disconnect"):
             given.append((await receive())["type"])
 
-    headers = [] if length is None else [(b"content-length", str(length).encode())]
+    headers = [(b"cookie", b"mlportal_session=x")] if signed_in else []
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
     scope = {"type": "http", "path": path, "headers": headers}
     asyncio.run(BodyLimit(application)(scope, receive, answer))
     return given, answers
@@ -51,6 +53,19 @@ def test_a_body_without_a_length_ends_at_the_limit() -> None:
     assert given == ["http.request", "http.request", "http.disconnect"]
 
 
-def test_what_is_allowed_and_what_is_elsewhere_passes() -> None:
+def test_what_is_allowed_passes() -> None:
     assert send(SNAPSHOTS, snapshot_limit(), [b"x", b"y"]) == (["http.request"] * 2, [])
-    assert send("/api/v1/me/", 10**12, [b"x"]) == (["http.request"], [])
+    assert send("/api/v1/me/", 100, [b"x"], signed_in=False) == (["http.request"], [])
+
+
+def test_elsewhere_a_form_of_a_page_is_the_most() -> None:
+    given, (start, _) = send("/healthz", 10**12, [b"x"])
+    assert (given, start["status"]) == ([], 413)
+    given, _ = send("/healthz", None, [b"x" * 6_000_000] * 3)
+    assert given == ["http.request", "http.disconnect"]
+
+
+def test_nobody_uploads_without_a_key_or_a_session() -> None:
+    with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=10):
+        given, (start, _) = send(SNAPSHOTS, None, [b"x" * 1000] * 5, signed_in=False)
+    assert (given, start["status"]) == ([], 401)

@@ -1,10 +1,13 @@
 """`manage.py portal`: everything on one machine, in the foreground."""
 
+import fcntl
+import os
 import secrets
+import socket
 import sys
 import time
 from contextlib import suppress
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -38,6 +41,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         harden()
+        lock = self._lock_home()
+        self._check_address()
         started = time.monotonic()
         call_command("migrate", verbosity=0)
         collect_static_files()
@@ -58,6 +63,35 @@ class Command(BaseCommand):
             ]
         )
         self._end_runs(leave=options["leave_runs"])
+        lock.close()
+
+    def _lock_home(self) -> IO[str]:
+        """One portal a home: two would fight over its runs and deployments. The lock ends with the process and its children."""
+        lock = (settings.HOME / "portal.lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise CommandError(
+                f"A portal (pid {lock.read().strip() or 'unknown'}) runs on {settings.HOME} already. "
+                "Stop it, or set MLPORTAL_HOME to another folder."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        return lock
+
+    def _check_address(self) -> None:
+        host, _, port = settings.BIND.rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]"), int(port)))
+            except OSError as error:
+                raise CommandError(
+                    f"The portal cannot listen on {settings.BIND}: {error.strerror}. Set MLPORTAL_BIND to another address."
+                ) from None
 
     def _first_administrator(self) -> str | None:
         """The generated password, the one time that it is made."""

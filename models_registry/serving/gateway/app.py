@@ -162,6 +162,8 @@ class Gateway:
             failure = errors.ModelFailed("The request could not be answered", request_id=exchange.id)
             answer, problem = error_answer(failure), "internal"
         answer.headers.setdefault("x-request-id", exchange.id)
+        if answer.status == errors.Unauthorized.status:
+            return answer  # recorded, callers without a key would push everybody else's requests out of the log
         cut = self.limits.excerpt_bytes
         self.recorder.record(
             RequestRecord(

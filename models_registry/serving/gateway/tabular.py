@@ -13,6 +13,8 @@ import numpy as np
 
 from models_registry.serving.gateway.errors import BadInput
 
+MAX_TEXT_BYTES = 64_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -109,6 +111,14 @@ def payload_of(table: Table, describe: Mapping[str, Any], max_rows: int) -> tupl
 
 
 def _array(rows: Any, expected: Mapping[str, Any]) -> np.ndarray[Any, Any]:
+    # numpy writes every cell as wide as the widest text, four bytes a character: one long cell beside many short rows
+    # would take gigabytes.
+    cells = [cell for row in rows for cell in (row if isinstance(row, list) else (row,))]
+    widest = max((len(cell) for cell in cells if isinstance(cell, str)), default=0)
+    if 4 * widest * len(cells) > MAX_TEXT_BYTES:
+        raise BadInput(
+            f"A text of {widest} characters is too long for a request of {len(cells)} cells", expected=expected
+        )
     try:
         return np.array(rows)
     except (ValueError, OverflowError):
