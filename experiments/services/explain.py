@@ -65,6 +65,8 @@ def explain_scaling(run: Run) -> dict[str, Any]:
 def _preparing(run: Run) -> str:
     if run.build_id is None:
         return "Its environment was in the cache." if run.queued_at else "Looking for its environment."
+    if run.is_final and not run.queued_at:
+        return "It ended before its environment was built."
     return "Its environment was built." if run.queued_at else "Its environment is being built."
 
 

@@ -7,7 +7,7 @@ from typing import Final
 _NEVER_ENTRY: Final = re.compile(r"(__init__|__main__|setup|conftest|score|test_.*|.*_test)\.py")
 _ENTRY_BY_RANK: Final = tuple(map(re.compile, (r"train\.py", r"train.*\.py", r"main\.py")))
 _ENVIRONMENT_BY_RANK: Final = tuple(
-    map(re.compile, (r"environment\.ya?ml", r"(.*[-_.])?conda.*\.ya?ml", r"(.*[-_.])?env(ironment)?\.ya?ml"))
+    map(re.compile, (r"environment\.ya?ml", r"(.*[-_.])?conda.*\.ya?ml", r"(.*[-_.])?env(ironment)?([-_.].*)?\.ya?ml"))
 )
 
 
@@ -28,7 +28,7 @@ def guess_entry_script(names: Iterable[str]) -> str | None:
 
 
 def guess_environment(names: Iterable[str]) -> str | None:
-    """The file most likely to be a conda environment: ``environment.yml``, ``conda*.yml``, ``*-env.yml``; or None."""
+    """The file most likely to be a conda environment: ``environment.yml``, ``conda*.yml``, ``*-env.yml``, ``env-*.yml``; or None."""
     return _best(names, _ENVIRONMENT_BY_RANK)
 
 

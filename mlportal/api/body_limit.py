@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from django.conf import settings
+from django.http import parse_cookie
 
 from mlportal.errors import NotSignedIn, PortalError, TooLarge
 
@@ -44,9 +45,9 @@ class BodyLimit:
         headers = dict(scope["headers"])
         limit, too_large = _limit_of(scope["path"])
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length) > limit:
+        if length.isdigit() and int(length[:20]) > limit:
             return await _refuse(too_large, send)
-        if limit > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not headers.keys() & {b"authorization", b"cookie"}:
+        if limit > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and not _shows_who(headers):
             return await _refuse(NotSignedIn("Sign in, or send an API token."), send)
         counted = 0
 
@@ -54,10 +55,18 @@ class BodyLimit:
             nonlocal counted
             message = await receive()
             counted += len(message.get("body", b""))
-            # What Django makes of a client that went away is right for one that sends without an end, too.
+            # Django drops what it has of a client that went away, which is right for one that sends too much, too.
             return message if counted <= limit else {"type": "http.disconnect"}
 
         await self.application(scope, count, send)
+        if counted > limit:  # Django has dropped the request and said nothing: it reads all before it answers
+            await _refuse(too_large, send)
+
+
+def _shows_who(headers: MutableMapping[bytes, bytes]) -> bool:
+    """Whether there is a key or a session, which the view will look at."""
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    return b"authorization" in headers or settings.SESSION_COOKIE_NAME in cookies
 
 
 def _limit_of(path: str) -> tuple[int, TooLarge]:
@@ -67,7 +76,7 @@ def _limit_of(path: str) -> tuple[int, TooLarge]:
         limit = settings.SERVICE_BODY_BYTES
         return limit, TooLarge(f"A request has at most {limit} bytes (MLPORTAL_SERVICE_BODY).", limit=limit)
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return limit, TooLarge(f"A request has at most {limit} bytes here.", limit=limit)
+    return limit, TooLarge(f"A request has at most {limit} bytes here (DATA_UPLOAD_MAX_MEMORY_SIZE).", limit=limit)
 
 
 async def _refuse(error: PortalError, send: Send) -> None:

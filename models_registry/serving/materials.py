@@ -7,25 +7,23 @@ import logging
 import shutil
 import tempfile
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import connections
 
 from experiments.models import EnvironmentVersion
 from experiments.services import building
 from experiments.status import BuildStatus
 from mlportal.blobs.services import open_blob
-from mlportal.errors import PortalError
+from mlportal.processes import STOP
 from models_registry.models import ModelFile, ModelVersion
 from models_registry.services import main_file
 
 logger = logging.getLogger(__name__)
 BUILD_POLL_SECONDS = 0.5
 LOG_CHARACTERS = 16_384
-RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class Materials:
 
 
 class CannotPrepare(Exception):
-    """Something that the model needs cannot be had; `log` says more where there is more."""
+    """Something that the model needs can never be had; `log` says more where there is more."""
 
     def __init__(self, message: str, log: str = "") -> None:
         super().__init__(message)
@@ -43,47 +41,40 @@ class CannotPrepare(Exception):
 
 
 class Preparation(threading.Thread):
-    """Gets the materials of a version ready beside the supervisor's loop, which other deployments need meanwhile."""
+    """Gets the materials of a version ready beside the supervisor's loop, which other deployments need meanwhile.
+
+    At its end there are `materials`; or a `problem`, which stays; or `trouble`: it may go well another time.
+    """
 
     def __init__(self, version: ModelVersion) -> None:
         super().__init__(name=f"prepare-{version.pk}", daemon=True)
         self.version = version
         self.materials: Materials | None = None
         self.problem: CannotPrepare | None = None
+        self.trouble = ""
         self.start()
 
     def run(self) -> None:
         try:
-            self.materials = self._prepare_patiently()
+            self.materials = prepare(self.version)
         except CannotPrepare as error:
             self.problem = error
         except Exception as error:  # the edge of the thread: nobody else would ever hear of it
             logger.exception("The materials of %s could not be got ready.", self.version)
-            self.problem = CannotPrepare(f"{type(error).__name__}: {error}")
+            self.trouble = f"{type(error).__name__}: {error}"
         finally:
             connections.close_all()
 
-    def _prepare_patiently(self) -> Materials:
-        """A database or a storage that is away for a moment must not end a deployment."""
-        for pause in RETRY_PAUSES:
-            try:
-                return prepare(self.version)
-            except (DatabaseError, OSError) as error:
-                logger.warning("The materials of %s are not to be had now (%s); trying again.", self.version, error)
-                connections.close_all()
-                time.sleep(pause)
-        return prepare(self.version)
-
 
 def prepare(version: ModelVersion) -> Materials:
-    """The materials of the version; builds its environment where that is not there. Raises CannotPrepare."""
+    """The materials of the version; builds its environment where that is not there.
+
+    Raises CannotPrepare, or whatever database, disk and storage raise when they are away for a while.
+    """
     if version.environment_version is None:
         raise CannotPrepare("Its run had no environment, so nobody knows what the model needs.")
     python = _environment(version.environment_version)
-    try:
-        return Materials(python, lay_out(version, models_folder()))
-    except OSError as error:
-        raise CannotPrepare(f"The model's files could not be laid out: {error}") from error
+    return Materials(python, lay_out(version, models_folder()))
 
 
 def models_folder() -> Path:
@@ -91,7 +82,7 @@ def models_folder() -> Path:
 
 
 def lay_out(version: ModelVersion, root: Path) -> Path:
-    """The path of the model file under `root/<version>`, which exists whole and verified or not at all. Raises OSError."""
+    """The path of the model file under `root/<version>`, which exists whole and verified or not at all."""
     folder = root / str(version.pk)
     files = list(version.files.all())
     if not all(_is_there(folder / file.path, file) for file in files):
@@ -122,28 +113,31 @@ def _is_there(path: Path, file: ModelFile) -> bool:
 def _write(file: ModelFile, path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with open_blob(file.blob_id) as source, path.open("xb") as target:
+    try:
+        stored = open_blob(file.blob_id)
+    except FileNotFoundError:
+        raise CannotPrepare(f"The storage has lost the bytes of {file.path}.") from None
+    with stored as source, path.open("xb") as target:
         while chunk := source.read(1 << 20):
             digest.update(chunk)
             target.write(chunk)
     if digest.hexdigest() != file.blob_id:
-        raise OSError(f"the stored bytes of {file.path} are damaged")
+        raise CannotPrepare(f"The stored bytes of {file.path} are damaged.")
 
 
 def _environment(version: EnvironmentVersion) -> Path:
     while not building.is_built_here(version):
+        if STOP.is_set():
+            raise CannotPrepare("The portal is being stopped.")
         build, mine = building.open_build(version)
         if mine:
             building.carry_out(build)
-        while not build.is_final:
-            time.sleep(BUILD_POLL_SECONDS)
+        while not build.is_final and not STOP.wait(BUILD_POLL_SECONDS):
             build.refresh_from_db()
-        if build.status != BuildStatus.READY:
+        # Canceled although nobody asked for it: whoever built it was stopped.
+        if build.status == BuildStatus.FAILED or build.cancel_requested_at:
             log, _ = building.read_build_log(build)
             said = build.error or f"its build was {build.get_status_display().lower()}"
             raise CannotPrepare(f"The environment {version} could not be built: {said}", log[-LOG_CHARACTERS:])
         version.refresh_from_db()
-    try:
-        return building.python_of(version)
-    except PortalError as error:
-        raise CannotPrepare(error.message) from None
+    return building.python_of(version)

@@ -19,7 +19,6 @@ from models_registry.models import ModelVersion
 from models_registry.serving.materials import Preparation
 from models_registry.serving.replica import Backoff, Limits, Replica, State
 
-DEFAULT_MEMORY_BYTES = 2_000_000_000
 EXIT_NOT_LOADED = 3  # of model_worker.py: the same file in the same environment fails the same way again
 POLL_SECONDS = 0.5  # of a replica that is well
 FACTS_SECONDS = 5.0
@@ -51,6 +50,7 @@ class Worker:
     started_at: datetime | None = field(default=None, init=False)
     _preparation: Preparation | None = field(default=None, init=False)
     _resume_at: float = field(default=0.0, init=False)
+    _pause: float = field(default=0.0, init=False)  # before the last try to get everything ready
     _poll_at: float = field(default=0.0, init=False)
     _silent_since: float | None = field(default=None, init=False)
     _stopping: bool = field(default=False, init=False)
@@ -124,9 +124,11 @@ class Worker:
         if preparation is None or preparation.is_alive():
             return
         self._preparation = None
+        if preparation.problem is not None:
+            self._give_up(str(preparation.problem), preparation.problem.log)
+            return
         if preparation.materials is None:
-            problem = preparation.problem
-            self._give_up(str(problem), problem.log if problem else "")
+            self._try_again(preparation.trouble)
             return
         try:
             self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -142,9 +144,13 @@ class Worker:
                 framework_version=self.version.framework_version or None,
             )
             self.replica.start()
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             self._give_up(f"The model worker could not be started: {error}", "")
             return
+        except OSError as error:
+            self._try_again(f"the model worker could not be started: {error}")
+            return
+        self._pause = 0.0
         self.started_at = datetime.now(UTC)
         self._silent_since = None
         self._enter(Phase.STARTING)
@@ -179,14 +185,20 @@ class Worker:
         self._resume_at = time.monotonic() + pause
         self._enter(Phase.WAITING)
 
+    def _try_again(self, trouble: str) -> None:
+        """After a pause, as often as it takes: the fault is not the model's, and does not count among its failures."""
+        self._pause = min(max(self.backoff.first, 2 * self._pause), self.backoff.longest)
+        self.problem = _sentence(trouble) + f" It is tried again in {self._pause:g} s."
+        self._resume_at = time.monotonic() + self._pause
+        self._enter(Phase.WAITING)
+
     def _give_up(self, problem: str, log: str) -> None:
         self.problem, self.problem_log = problem, log
         self._enter(Phase.GIVEN_UP)
 
     def _limits(self) -> Limits:
-        default = getattr(settings, "SERVICE_MEMORY_BYTES", DEFAULT_MEMORY_BYTES)
         memory = self.version.memory_gb
-        return Limits(memory_bytes=int(memory * 1e9) if memory else default)
+        return Limits(memory_bytes=int(memory * 1e9) if memory else settings.SERVICE_MEMORY_BYTES)
 
     def _environment(self, python: Path) -> dict[str, str]:
         """All that it gets: nothing of the portal's own environment."""

@@ -49,8 +49,10 @@ def test_a_length_over_the_limit_is_refused_unread() -> None:
 
 
 def test_a_body_without_a_length_ends_at_the_limit() -> None:
-    given, _ = send(SNAPSHOTS, None, [b"x" * 1000] * 5)
+    given, (start, body) = send(SNAPSHOTS, None, [b"x" * 1000] * 5)
     assert given == ["http.request", "http.request", "http.disconnect"]
+    assert start["status"] == 413
+    assert b"MLPORTAL_SNAPSHOT_MAX_BYTES" in body["body"]
 
 
 def test_what_is_allowed_passes() -> None:
@@ -59,8 +61,9 @@ def test_what_is_allowed_passes() -> None:
 
 
 def test_elsewhere_a_form_of_a_page_is_the_most() -> None:
-    given, (start, _) = send("/healthz", 10**12, [b"x"])
+    given, (start, body) = send("/healthz", 10**12, [b"x"])
     assert (given, start["status"]) == ([], 413)
+    assert b"DATA_UPLOAD_MAX_MEMORY_SIZE" in body["body"]
     given, _ = send("/healthz", None, [b"x" * 6_000_000] * 3)
     assert given == ["http.request", "http.disconnect"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+from django.core.files.storage import default_storage
 from django.db import connection
 
 from mlportal.access.models import User
@@ -119,6 +121,68 @@ def test_an_environment_that_cannot_be_built_is_said_with_its_log(
     assert "no-such-package" in deployment.log
 
 
+def test_a_storage_that_is_away_is_waited_for(
+    supervisor: Supervisor, iris_version: ModelVersion, contributor: User, home: Path
+) -> None:
+    models = home / "v" / "models"
+    models.parent.mkdir(exist_ok=True)
+    models.write_text("in the way of the folder")
+    deployment = wait_for_status(services.deploy(iris_version, by=contributor), "Unhealthy", "Failed")
+    assert deployment.status == "Unhealthy" and "tried again" in deployment.failure
+    time.sleep(1.5)  # several tries, more than a model that fails would get
+    models.unlink()
+    wait_for_status(deployment, "Healthy", "Failed")
+    assert (deployment.status, deployment.failure) == ("Healthy", "")
+
+
+def test_a_model_whose_bytes_are_damaged_is_given_up(
+    supervisor: Supervisor, iris_version: ModelVersion, contributor: User
+) -> None:
+    key = iris_version.files.get().blob.key
+    stored = Path(default_storage.path(key))
+    stored.chmod(0o600)
+    stored.write_bytes(b"other bytes")
+    deployment = wait_for_status(services.deploy(iris_version, by=contributor), "Unhealthy", "Failed")
+    assert (deployment.status, deployment.failure) == ("Failed", "The stored bytes of model.joblib are damaged.")
+
+
+def test_a_build_ends_with_the_process_and_nobody_is_to_blame(
+    transactional_db: None, iris_version: ModelVersion, contributor: User, home: Path, settings: Any
+) -> None:
+    settings.ENVIRONMENTS_DIR = home / "environments"
+    settings.ENVIRONMENTS_DIR.mkdir()
+    environment = iris_version.environment_version
+    assert environment is not None and environment.lock is not None
+    environment.lock["text"] = "no-such-package-anywhere-at-all==1.0\n"
+    environment.lock_key = "e" * 64
+    environment.save()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a package index that never answers
+        index = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        deployment = services.deploy(iris_version, by=contributor)
+        process = start_supervisor(home, settings, UV_DEFAULT_INDEX=index)
+        try:
+            silent.settimeout(60)
+            connection, _ = silent.accept()
+            with connection:
+                builders = children(process.pid)
+                assert builders
+                process.terminate()
+                assert process.wait(15) == 0
+                assert not any(Path(f"/proc/{pid}").exists() for pid in builders)
+        finally:
+            process.kill()
+            process.wait()
+    deployment.refresh_from_db()
+    assert (deployment.status, deployment.failure) == ("Transitioning", "")
+    build = environment.builds.get()
+    assert (build.status, build.cancel_requested_at) == ("Canceled", None)
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
 def test_two_supervisors_do_not_work_at_once(supervisor: Supervisor, deployment: Deployment) -> None:
     with supervising():
         time.sleep(0.6)
@@ -149,7 +213,7 @@ def test_a_killed_supervisor_takes_its_workers_along_and_the_next_starts_them_ag
         process.wait()
 
 
-def start_supervisor(home: Path, settings: Any) -> subprocess.Popen[bytes]:
+def start_supervisor(home: Path, settings: Any, **more: str) -> subprocess.Popen[bytes]:
     """The process `serving`, on this test's rows and folders."""
     settings.SERVING_DIR = home / "serving"
     environments = home / "environments"
@@ -160,6 +224,7 @@ def start_supervisor(home: Path, settings: Any) -> subprocess.Popen[bytes]:
     )
     variables = {
         **os.environ,
+        **more,
         "DJANGO_SETTINGS_MODULE": "mlportal.settings",
         "MLPORTAL_HOME": str(home),
         "MLPORTAL_SECRET_KEY": settings.SECRET_KEY,

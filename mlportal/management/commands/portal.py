@@ -27,6 +27,8 @@ from mlportal.node import node_name
 from mlportal.processes import Process, harden, supervise
 from mlportal.static_files import collect_static_files
 
+LOCK_SECONDS = 10.0  # the children of a portal that was killed need some seconds to end
+
 
 class Command(BaseCommand):
     help = "Start the whole portal on this machine: web, gateway, worker, beat and serving. Ctrl-C stops it."
@@ -68,14 +70,19 @@ class Command(BaseCommand):
     def _lock_home(self) -> IO[str]:
         """One portal a home: two would fight over its runs and deployments. The lock ends with the process and its children."""
         lock = (settings.HOME / "portal.lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise CommandError(
-                f"A portal (pid {lock.read().strip() or 'unknown'}) runs on {settings.HOME} already. "
-                "Stop it, or set MLPORTAL_HOME to another folder."
-            ) from None
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    lock.seek(0)
+                    raise CommandError(
+                        f"A portal (pid {lock.read().strip() or 'unknown'}) runs on {settings.HOME} already. "
+                        "Stop it, or set MLPORTAL_HOME to another folder."
+                    ) from None
+                time.sleep(0.1)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
