@@ -72,3 +72,19 @@ def test_nobody_uploads_without_a_key_or_a_session() -> None:
     with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=10):
         given, (start, _) = send(SNAPSHOTS, None, [b"x" * 1000] * 5, signed_in=False)
     assert (given, start["status"]) == ([], 401)
+
+
+def test_the_portal_counts_what_nobody_announced() -> None:
+    from mlportal.asgi import application
+
+    answers: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x" * 6_000_000, "more_body": True}
+
+    async def answer(message: Any) -> None:
+        answers.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/healthz", "headers": []}
+    asyncio.run(asyncio.wait_for(application(scope, receive, answer), 20))
+    assert [message.get("status") for message in answers] == [413, None]
