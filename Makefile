@@ -27,7 +27,10 @@ $(VENV)/dev-%: requirements-dev.lock
 
 test: setup-dev  ## every test
 	@$(BIN)/python -m tests.machine
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+
+fuzz: setup-dev  ## the API against what nobody thought of, FUZZ_SECONDS (600) for each of four callers
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest tests/api/test_fuzz.py
 
 lint: setup-dev  ## format, lint, types, migrations, settings
 	@$(BIN)/ruff format --check .
@@ -40,8 +43,11 @@ lint: setup-dev  ## format, lint, types, migrations, settings
 demo: setup  ## the article, from submit to prediction, told step by step
 	@$(BIN)/python manage.py demo
 
-bench: setup-dev  ## the figures of the main job
-	@$(BIN)/python -m benchmarks.main_job
+bench: setup-dev  ## the figures of the main job and of the client
+	@short=0; for name in main_job sdk; do $(BIN)/python -m benchmarks.$$name || short=1; done; exit $$short
+
+bench-tracking: setup-dev  ## the figures of tracking, beside `mlflow server`
+	@$(BIN)/python -m benchmarks.tracking
 
 vendor:  ## renew the front-end libraries in static/vendor
 	@sh static/vendor/update.sh
@@ -52,4 +58,4 @@ lock: setup-dev  ## renew requirements.lock and requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--python-version 3.11 --upgrade pyproject.toml --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
-.PHONY: help run setup setup-dev test lint demo bench vendor lock
+.PHONY: help run setup setup-dev test fuzz lint demo bench bench-tracking vendor lock

@@ -12,22 +12,29 @@ from experiments.models import (
     BuildLogChunk,
     ComputeNode,
     ComputeTarget,
+    DataFile,
+    Dataset,
+    DatasetFile,
+    DatasetVersion,
     Environment,
     EnvironmentBuild,
     EnvironmentVersion,
     Experiment,
     FollowedFile,
     LogChunk,
+    LoggedDataset,
     LoggedValue,
     Metric,
     MetricChunk,
     Parameter,
     Run,
     RunEvent,
+    RunInput,
     RunProperty,
     RunToken,
     Snapshot,
     Tag,
+    UploadedBlob,
 )
 from experiments.models.snapshots import SnapshotBlob
 from mlportal.access.admin import RecordAdmin, do_for_each
@@ -36,17 +43,24 @@ from mlportal.access.models import User
 
 @admin.register(ComputeTarget)
 class ComputeTargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("name", "workspace", "slots", "description", "created_at")
-    list_filter = ("workspace",)
-    list_select_related = ("workspace",)
+    list_display = ("name", "workspace", "slots", "description", "created_by", "created_at", "deleted_at")
+    list_filter = ("workspace", ("deleted_at", admin.EmptyFieldListFilter))
+    list_select_related = ("workspace", "created_by")
     search_fields = ("name", "description")
     autocomplete_fields = ("workspace",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("name", "workspace") if obj else ()  # queues of workers and runs that wait know it by name
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without "Delete selected": each is looked at by itself, on its own page."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        unused = obj is None or not obj.runs.exists()
+        # Runs go to `local` where nobody names another, and it would be back at the next start.
+        unused = obj is None or (obj.name != "local" and not obj.runs.exists())
         return unused and super().has_delete_permission(request, obj)
 
 
@@ -95,9 +109,10 @@ class RunAdmin(RecordAdmin):
         "attempt",
         "created_by",
         "created_at",
+        "last_logged_at",
         "ended_at",
     )
-    list_filter = ("status", "workspace", "compute_target", "created_at")
+    list_filter = ("status", "workspace", "compute_target", ("parent", admin.EmptyFieldListFilter), "created_at")
     list_select_related = ("workspace", "experiment", "compute_target", "created_by")
     search_fields = ("uid", "name", "experiment__name", "created_by__username", "script")
     date_hierarchy = "created_at"
@@ -208,6 +223,13 @@ class LoggedValueAdmin(OfRunAdmin):
     search_fields = ("run__uid", "name")
 
 
+@admin.register(LoggedDataset)
+class LoggedDatasetAdmin(OfRunAdmin):
+    list_display = ("name", "digest", "context", "source_type", "run")
+    list_filter = ("source_type",)
+    search_fields = ("run__uid", "name", "digest")
+
+
 @admin.register(FollowedFile)
 class FollowedFileAdmin(OfRunAdmin):
     list_display = ("name", "offset", "run")
@@ -246,3 +268,52 @@ class SnapshotBlobAdmin(RecordAdmin):
     list_display = ("snapshot", "blob")
     list_select_related = ("snapshot", "blob")
     search_fields = ("snapshot__uid", "blob__digest")
+
+
+@admin.register(UploadedBlob)
+class UploadedBlobAdmin(RecordAdmin):
+    list_display = ("blob", "workspace", "by", "at")
+    list_select_related = ("blob", "workspace", "by")
+    search_fields = ("blob__digest__startswith",)
+    date_hierarchy = "at"
+
+
+@admin.register(DataFile)
+class DataFileAdmin(RecordAdmin):
+    list_display = ("path", "workspace", "size", "updated_by", "updated_at")
+    list_filter = ("workspace",)
+    list_select_related = ("workspace", "updated_by")
+    search_fields = ("path", "blob__digest")
+    date_hierarchy = "updated_at"
+
+
+@admin.register(Dataset)
+class DatasetAdmin(RecordAdmin):
+    list_display = ("name", "workspace", "last_version", "created_by", "created_at")
+    list_filter = ("workspace",)
+    list_select_related = ("workspace", "created_by")
+    search_fields = ("name",)
+    date_hierarchy = "created_at"
+
+
+@admin.register(DatasetVersion)
+class DatasetVersionAdmin(RecordAdmin):
+    list_display = ("__str__", "workspace", "kind", "file_count", "size", "created_by", "created_at")
+    list_filter = ("kind", "workspace")
+    list_select_related = ("workspace", "created_by")
+    search_fields = ("uid", "name")
+    date_hierarchy = "created_at"
+
+
+@admin.register(DatasetFile)
+class DatasetFileAdmin(RecordAdmin):
+    list_display = ("path", "dataset_version", "size")
+    list_select_related = ("dataset_version",)
+    search_fields = ("path", "dataset_version__uid", "dataset_version__name", "blob__digest")
+
+
+@admin.register(RunInput)
+class RunInputAdmin(OfRunAdmin):
+    list_display = ("name", "run", "dataset_version", "mode")
+    list_select_related = ("run__experiment", "dataset_version")
+    search_fields = ("run__uid", "name", "dataset_version__uid", "dataset_version__name")

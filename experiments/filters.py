@@ -1,9 +1,13 @@
 """The filters of the collections, field by field: nothing else of a row can be asked about."""
 
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_filters import rest_framework as filters
 
-from experiments.models import Environment, Experiment, Run
+from experiments.models import Environment, Experiment, Run, RunProperty, Tag
 from experiments.status import RunStatus
+from mlportal.api.filters import Words
 
 
 class RunFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter is not typed
@@ -13,19 +17,50 @@ class RunFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter is no
     status = filters.MultipleChoiceFilter("status", choices=RunStatus.choices)
     created_by = filters.CharFilter("created_by__username", max_length=150)
     search = filters.CharFilter("name", "icontains", max_length=255, help_text="Part of the run's name")
+    parent = filters.CharFilter("parent__uid", max_length=32, help_text="The children of this run")
+    root = filters.BooleanFilter("parent", "isnull", help_text="Runs without a parent, or those with one")
+    tag = Words(method="with_tag")
+    property = Words(method="with_property")
 
     class Meta:
         model = Run
         fields: list[str] = []
 
+    def with_tag(self, runs: QuerySet[Run], name: str, words: list[str]) -> QuerySet[Run]:
+        return having(Tag, runs, words)
+
+    def with_property(self, runs: QuerySet[Run], name: str, words: list[str]) -> QuerySet[Run]:
+        return having(RunProperty, runs, words)
+
+
+def having(model: type[Tag | RunProperty], runs: QuerySet[Run], words: list[str]) -> QuerySet[Run]:
+    """The runs that have a row of each name, or of each name with this value; a name may hold a = itself."""
+    for word in words:
+        name, _, value = word.partition("=")
+        alike = Q(name=word) | Q(name=name, value=value) if "=" in word else Q(name=word)
+        runs = runs.filter(Exists(model.objects.filter(alike, run=OuterRef("pk"))))
+    return runs
+
 
 class ExperimentFilter(filters.FilterSet):  # type: ignore[misc]
     search = filters.CharFilter("name", "icontains", max_length=255, help_text="Part of the name")
-    archived = filters.BooleanFilter("archived_at", "isnull", exclude=True)
+    archived = filters.ChoiceFilter(
+        choices=[(word, word) for word in ("true", "false", "all")],
+        method="by_archive",
+        help_text="Those that are archived, those that are not (if you do not say), or all",
+    )
 
     class Meta:
         model = Experiment
         fields: list[str] = []
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(
+            {"archived": "false"} | {name: value for name, value in (data or {}).items() if value}, *args, **kwargs
+        )
+
+    def by_archive(self, experiments: QuerySet[Experiment], name: str, value: str) -> QuerySet[Experiment]:
+        return experiments if value == "all" else experiments.filter(archived_at__isnull=value == "false")
 
 
 class EnvironmentFilter(filters.FilterSet):  # type: ignore[misc]

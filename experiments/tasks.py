@@ -1,29 +1,31 @@
-"""Celery's entry points: ids in, one call out."""
+"""Celery's entry points: ids in, one call out. What takes long is handed to a crew, so that Celery's threads stay free."""
 
 from celery import shared_task
 
 from experiments.models import ComputeTarget, EnvironmentBuild, Run
-from experiments.services import building, dispatch, preparing, reaping, working
+from experiments.services import building, crew, dispatch, preparing, reaping, working
 
 
 @shared_task(name=dispatch.PREPARE)
 def prepare(run_id: int) -> None:
-    preparing.prepare(Run.objects.get(pk=run_id))
+    preparing.prepare(Run.objects.get(pk=run_id), carry_out=lambda build: _have_built(build.pk))
 
 
 @shared_task(name=dispatch.BUILD)
 def build(build_id: int) -> None:
-    building.carry_out(EnvironmentBuild.objects.get(pk=build_id))
+    _have_built(build_id)
 
 
 @shared_task(name=dispatch.TAKE_NEXT)
 def take_next(target_id: int) -> None:
-    working.take_next(ComputeTarget.objects.get(pk=target_id))
+    crew.followers.do(
+        (dispatch.TAKE_NEXT, target_id), lambda: working.take_next(ComputeTarget.objects.get(pk=target_id))
+    )
 
 
 @shared_task(name=dispatch.FOLLOW)
 def follow(run_id: int) -> None:
-    working.adopt(Run.objects.get(pk=run_id))
+    crew.followers.do((dispatch.FOLLOW, run_id), lambda: working.adopt(Run.objects.get(pk=run_id)), rank=crew.FIRST)
 
 
 @shared_task(name="experiments.reap")
@@ -34,3 +36,7 @@ def reap() -> None:
 @shared_task(name="experiments.sweep")
 def sweep() -> None:
     reaping.sweep()
+
+
+def _have_built(build_id: int) -> None:
+    crew.builders.do((dispatch.BUILD, build_id), lambda: building.carry_out(EnvironmentBuild.objects.get(pk=build_id)))

@@ -1,4 +1,4 @@
-"""The ASGI application: scoring goes to the gateway, everything else to Django."""
+"""The ASGI application: scoring goes to the gateway, MLflow's clients to their API, everything else to Django."""
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -11,6 +11,7 @@ from django.core.asgi import get_asgi_application
 django_asgi = get_asgi_application()
 
 from mlportal.api.body_limit import BodyLimit  # noqa: E402  (these need Django's apps)
+from mlportal.mlflow_api.asgi import is_mlflow, mlflow_application  # noqa: E402
 from models_registry.serving.asgi import gateway_application  # noqa: E402
 
 Scope = MutableMapping[str, Any]
@@ -24,5 +25,7 @@ django_application = BodyLimit(cast("Application", django_asgi))
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"].startswith("/services/")):
         await gateway_application(scope, receive, send)
+    elif scope["type"] == "http" and is_mlflow(scope["path"]):
+        await mlflow_application(scope, receive, send)
     else:
         await django_application(scope, receive, send)

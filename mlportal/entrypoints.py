@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import warnings
 from collections.abc import Sequence
 
 from django.conf import settings
 
 from mlportal.node import node_name
 from mlportal.processes import STOP, harden
+
+logger = logging.getLogger(__name__)
 
 
 def web() -> None:
@@ -31,19 +36,36 @@ def web() -> None:
     )
 
 
-def worker(targets: Sequence[str] = ("local",)) -> None:
-    """A Celery worker for these compute targets: threads, because most of them sleep and follow."""
+def worker(targets: Sequence[str] | None = None) -> None:
+    """A Celery worker for these compute targets, or for all that there are at any time.
+
+    Its own threads do what is short; crews follow runs and build.
+    """
+    from celery.exceptions import SecurityWarning
     from celery.signals import worker_ready, worker_shutting_down
 
     from experiments.services import working
     from mlportal.celery import app
+    from mlportal.queues import Queues
 
     harden()
-    worker_ready.connect(lambda **kwargs: working.arrive(targets), weak=False)
+    if os.geteuid() == 0:
+        # Celery says so, too, and advises an option that this command does not have.
+        warnings.filterwarnings("ignore", category=SecurityWarning)
+        logger.warning(
+            "The worker runs as root, and so do the scripts of all members. Give the portal a user of its own."
+        )
+    worker_ready.connect(lambda sender, **kwargs: working.arrive(targets, Queues(sender).take), weak=False)
     worker_shutting_down.connect(lambda **kwargs: STOP.set(), weak=False)
-    queues = [settings.CELERY_TASK_DEFAULT_QUEUE, f"node.{node_name()}", *(f"compute.{name}" for name in targets)]
-    arguments = ["worker", "--pool=threads", f"--concurrency={settings.WORKER_THREADS}", f"--queues={','.join(queues)}"]
-    app.worker_main([*arguments, "--loglevel=INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"])
+    queues = [
+        settings.CELERY_TASK_DEFAULT_QUEUE,
+        f"node.{node_name()}",
+    ]  # those of the targets are added when it is ready
+    arguments = ["worker", "--pool=threads", f"--concurrency={settings.SHORT_TASKS}", f"--queues={','.join(queues)}"]
+    try:
+        app.worker_main([*arguments, "--loglevel=INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"])
+    finally:
+        working.leave()
 
 
 def beat() -> None:

@@ -8,8 +8,11 @@ PortalError                     status, code, message, details
 ├── NotFound            404     is not there, or not for the caller's eyes
 ├── Conflict            409     the state of the thing does not allow it now
 │   ├── IllegalMove             the status table has no such move
+│   ├── InProgress              the first request with this key goes on
 │   └── StaleState              somebody else changed it first: theirs stands
+├── ClientTooOld        426     the client is older than the portal understands
 └── Unavailable         503     a part of the portal is away; try again
+    └── StorageAway             the bucket does not answer; what is stored there is safe
 """
 
 from collections.abc import Mapping
@@ -21,6 +24,8 @@ class PortalError(Exception):
 
     status = 500
     code = "error"
+    retry_after: int | None = None
+    """Seconds after which it is worth trying again."""
 
     def __init__(self, message: str, *, code: str | None = None, **details: Any) -> None:
         super().__init__(message)
@@ -62,9 +67,22 @@ class IllegalMove(Conflict):
     code = "illegal_move"
 
 
+class InProgress(Conflict):
+    code = "in_progress"
+    retry_after = 1
+
+
 class StaleState(Conflict):
     code = "stale_state"
 
 
+class ClientTooOld(PortalError):
+    status, code = 426, "client_too_old"
+
+
 class Unavailable(PortalError):
     status, code = 503, "unavailable"
+
+
+class StorageAway(Unavailable):
+    code = "storage_away"

@@ -54,6 +54,7 @@ CONTENT_SECURITY_POLICY = {
 INSTALLED_APPS = [
     "mlportal",
     "mlportal.access",
+    "mlportal.api",
     "mlportal.blobs",
     "experiments",
     "models_registry",
@@ -74,7 +75,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "mlportal.pages.static.StaticFilesMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -83,6 +84,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "mlportal.api.middleware.ApiMiddleware",
     "mlportal.middleware.PortalErrorMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -145,9 +147,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 def _blob_storage(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme == "s3":
-        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        # A plus is a plus: secret keys have them, and nobody writes %2B.
+        query = {key: values[0] for key, values in parse_qs(parts.query.replace("+", "%2B")).items()}
         return {
-            "BACKEND": "storages.backends.s3.S3Storage",
+            "BACKEND": "mlportal.blobs.s3.ObjectStorage",
             "OPTIONS": {
                 "bucket_name": parts.netloc,
                 "location": parts.path.strip("/"),
@@ -180,7 +183,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = TIME_ZONE
-CELERY_BROKER_CONNECTION_TIMEOUT = 2  # a submit is not to wait for a broker that is away
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
 if BROKER_URL.startswith("filesystem:"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -191,33 +194,61 @@ if BROKER_URL.startswith("filesystem:"):
     }
     for folder in ("queue", "control"):
         (HOME / "broker" / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-WORKER_THREADS = env.integer("MLPORTAL_WORKER_THREADS", 32, least=2)  # most of them sleep, following a run
+elif BROKER_URL.startswith("redis"):  # else a server that takes the connection and never answers holds it for ever
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10}
+WORKER_THREADS = env.integer("MLPORTAL_WORKER_THREADS", 32, least=1)  # most of them sleep, following a run
+WORKER_BUILDS = env.integer("MLPORTAL_WORKER_BUILDS", 4, least=1)
+SHORT_TASKS = 8  # Celery's own threads: they look, decide and hand on
 BEAT_SECONDS = 3
+SWEEP_SECONDS = 3600
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "experiments.reap", "schedule": BEAT_SECONDS, "options": {"expires": BEAT_SECONDS}},
     "inspect": {"task": "models_registry.resume", "schedule": 60.0, "options": {"expires": 30}},
-    "sweep": {"task": "experiments.sweep", "schedule": 3600.0, "options": {"expires": 600}},
+    "sweep": {"task": "experiments.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
+    "forget answers": {"task": "mlportal.forget_answers", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
 }
 
 # --- Limits; each says so when it is hit
 SNAPSHOT_MAX_BYTES = env.size("MLPORTAL_SNAPSHOT_MAX_BYTES", 300_000_000)
 SNAPSHOT_MAX_FILES = env.integer("MLPORTAL_SNAPSHOT_MAX_FILES", 2000, least=1)
+UPLOAD_MAX_BYTES = env.size("MLPORTAL_UPLOAD_MAX_BYTES", 5_000_000_000)
+DATASET_MAX_FILES = env.integer("MLPORTAL_DATASET_FILES", 10_000, least=1)
+DATASET_MAX_BYTES = env.size("MLPORTAL_DATASET_MAX_BYTES", 20_000_000_000)
+DATASET_DEFINITION_BYTES = env.size("MLPORTAL_DATASET_DEFINITION", 64_000)
+UNNAMED_DATASET_SECONDS = env.seconds("MLPORTAL_UNNAMED_DATASETS", 30 * 86_400)
+DATA_STORE_FILES = env.integer("MLPORTAL_DATA_STORE_FILES", 100_000, least=1)
+DATA_STORE_BYTES = env.size("MLPORTAL_DATA_STORE", 100_000_000_000)
+RUN_INPUTS = env.integer("MLPORTAL_RUN_INPUTS", 100, least=1)
 RUN_WALL_SECONDS = env.seconds("MLPORTAL_RUN_WALL", 30 * 86_400)
 RUN_LOG_BYTES = env.size("MLPORTAL_LOG_LIMIT", 100_000_000)
 RUN_OUTPUT_BYTES = env.size("MLPORTAL_OUTPUT_LIMIT", 10_000_000_000)
 RUN_OUTPUT_FILES = env.integer("MLPORTAL_OUTPUT_FILES", 10_000, least=1)
 RUN_OPEN_FILES = env.integer("MLPORTAL_RUN_OPEN_FILES", 4096, least=64)
 RUN_CANCEL_GRACE_SECONDS = env.seconds("MLPORTAL_CANCEL_GRACE", 10)
+RUN_METRIC_NAMES = env.integer("MLPORTAL_METRIC_NAMES", 10_000, least=1)
+RUN_CHILDREN = env.integer("MLPORTAL_RUN_CHILDREN", 10_000, least=1)
+RUN_ATTEMPTS = env.integer("MLPORTAL_RUN_ATTEMPTS", 50, least=1)
 LEASE_SECONDS = env.seconds("MLPORTAL_LEASE", 10)
+NODE_GONE_SECONDS = env.seconds("MLPORTAL_NODE_GONE", 900)
 LOCAL_SLOTS = env.integer("MLPORTAL_LOCAL_SLOTS", max(1, os.cpu_count() or 1), least=1)
+COMPUTE_TARGETS = env.integer("MLPORTAL_COMPUTE_TARGETS", 50, least=1)
+COMPUTE_SLOTS = env.integer("MLPORTAL_COMPUTE_SLOTS", 100, least=1)
 ENVIRONMENT_BUILD_SECONDS = env.seconds("MLPORTAL_ENVIRONMENT_BUILD", 1800)
 ALLOWED_PACKAGE_INDEXES = env.words("MLPORTAL_PACKAGE_INDEXES")
 ALLOW_SOURCE_BUILDS = env.boolean("MLPORTAL_SOURCE_BUILDS", False)
 EXTRA_PYTHONS = [Path(path) for path in env.words("MLPORTAL_PYTHONS")]
 SERVICE_BODY_BYTES = env.size("MLPORTAL_SERVICE_BODY", 20_000_000)
+SERVICE_BODY_SECONDS = env.seconds("MLPORTAL_SERVICE_BODY_TIMEOUT", 30)
+SERVICE_ROWS = env.integer("MLPORTAL_SERVICE_ROWS", 100_000, least=1)
+SERVICE_ANSWER_BYTES = env.size("MLPORTAL_SERVICE_ANSWER", 250_000_000)
+SERVICE_WAITING = env.integer("MLPORTAL_SERVICE_WAITING", 256, least=1)
 SERVICE_SECONDS = env.seconds("MLPORTAL_SERVICE_TIMEOUT", 60)
+SERVICE_START_SECONDS = env.seconds("MLPORTAL_SERVICE_START", 300)
 SERVICE_MEMORY_BYTES = env.size("MLPORTAL_SERVICE_MEMORY", 2_000_000_000)  # of a model worker whose model names none
 SERVICE_REQUEST_LOG = 100
+API_RATE = env.integer("MLPORTAL_API_RATE", 12_000)
+API_REFUSED_RATE = env.integer("MLPORTAL_API_REFUSED_RATE", 600)
+IDEMPOTENCY_SECONDS = env.seconds("MLPORTAL_IDEMPOTENCY", 86_400)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10_000_000
 DATA_UPLOAD_MAX_NUMBER_FILES = 20_000  # before .amlignore has spoken; SNAPSHOT_MAX_FILES counts what stays
 DATA_UPLOAD_MAX_NUMBER_FIELDS = DATA_UPLOAD_MAX_NUMBER_FILES + 100  # each file comes with its path
@@ -246,7 +277,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "mlportal.api.pagination.Pages",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "mlportal.api.schema.Schema",
+    "DEFAULT_METADATA_CLASS": None,  # OPTIONS would answer what the schema does not describe
+    "DEFAULT_THROTTLE_CLASSES": ["mlportal.api.rates.PerCaller"],
     "EXCEPTION_HANDLER": "mlportal.api.exceptions.handle",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -255,11 +288,17 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Train, track, register, deploy and watch scikit-learn models on machines of your own.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "mlportal.api.schema.add_errors",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_NAME_OVERRIDES": {
         "RunStatusEnum": "experiments.status.RunStatus",
+        "DatasetKindEnum": "experiments.models.data.DatasetKind",
+        "InputModeEnum": "experiments.models.data.InputMode",
         "BuildStatusEnum": "experiments.status.BuildStatus",
         "DeploymentStatusEnum": "models_registry.status.DeploymentStatus",
     },

@@ -9,7 +9,17 @@ from django.http import HttpRequest
 from mlportal.access.admin import RecordAdmin, do_for_each
 from mlportal.access.models import User
 from models_registry import services
-from models_registry.models import Deployment, DeploymentEvent, ModelFile, ModelVersion, RegisteredModel, RequestLog
+from models_registry.models import (
+    Deployment,
+    DeploymentEvent,
+    ModelFile,
+    ModelVersion,
+    Part,
+    RegisteredModel,
+    RequestLog,
+    Revision,
+    ServingLease,
+)
 
 
 @admin.register(RegisteredModel)
@@ -39,10 +49,10 @@ class ModelFileAdmin(RecordAdmin):
 
 @admin.register(Deployment)
 class DeploymentAdmin(RecordAdmin):
-    list_display = ("name", "workspace", "status", "wanted", "version", "live_version", "generation", "updated_at")
+    list_display = ("name", "workspace", "status", "wanted", "revision", "live_revision", "generation", "updated_at")
     list_filter = ("status", "wanted", "workspace")
-    list_select_related = ("workspace", "version__model", "live_version__model")
-    search_fields = ("name", "description", "version__model__name")
+    list_select_related = ("workspace", "revision", "live_revision")
+    search_fields = ("name", "description", "revision__label")
     date_hierarchy = "created_at"
     hidden = ("primary_nonce", "secondary_nonce")  # the keys are made of them
     actions = ("stop",)
@@ -54,8 +64,25 @@ class DeploymentAdmin(RecordAdmin):
     def stop(self, request: HttpRequest, deployments: QuerySet[Deployment]) -> None:
         person = request.user
         assert isinstance(person, User)
-        asked = deployments.select_related("workspace", "version__model")
+        asked = deployments.select_related("workspace", "revision")
         do_for_each(self, request, asked, lambda one: services.stop(one, by=person), "Stopped")
+
+
+@admin.register(Revision)
+class RevisionAdmin(RecordAdmin):
+    list_display = ("label", "workspace", "entry_script", "environment_version", "created_at")
+    list_filter = ("workspace",)
+    list_select_related = ("workspace", "environment_version__environment")
+    search_fields = ("label", "entry_script", "wanted_by__name")
+    date_hierarchy = "created_at"
+    hidden = ("environment_variables",)  # people put passwords there
+
+
+@admin.register(Part)
+class PartAdmin(RecordAdmin):
+    list_display = ("revision", "version")
+    list_select_related = ("revision", "version__model")
+    search_fields = ("revision__label", "version__model__name")
 
 
 class OfDeploymentAdmin(RecordAdmin):
@@ -75,3 +102,10 @@ class DeploymentEventAdmin(OfDeploymentAdmin):
 class RequestLogAdmin(OfDeploymentAdmin):
     list_display = ("at", "deployment", "method", "status", "latency_ms", "rows", "version")
     list_filter = ("status",)
+
+
+@admin.register(ServingLease)
+class ServingLeaseAdmin(RecordAdmin):
+    list_display = ("node", "folder", "until")
+    search_fields = ("node",)
+    hidden = ("token",)

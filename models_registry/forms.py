@@ -1,33 +1,75 @@
+from collections.abc import Mapping
+from typing import Any
+
 from django import forms
 from django.core.exceptions import ValidationError
 
-from models_registry.models import ModelVersion
-from models_registry.services.registration import MAX_DESCRIPTION, MAX_TAGS
+from models_registry.models import Deployment, ModelVersion
+from models_registry.services.checks import MAX_TAGS
+from models_registry.services.registration import MAX_DESCRIPTION
 
 
-class VersionForm(forms.Form):
-    """What people say of a version. Tags are lines such as `stage=candidate`."""
+class TagLines(forms.CharField):
+    """Tags as lines such as `stage=candidate`."""
 
-    description = forms.CharField(
-        max_length=MAX_DESCRIPTION, required=False, widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"})
-    )
-    tags = forms.CharField(
-        required=False,
-        max_length=100_000,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control font-monospace", "spellcheck": "false"}),
-        help_text="One a line, as name=value",
-    )
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.Textarea(attrs={"rows": 3, "class": "form-control font-monospace", "spellcheck": "false"})
+        super().__init__(
+            required=False, max_length=100_000, widget=widget, help_text="One a line, as name=value", **kwargs
+        )
 
-    @classmethod
-    def of(cls, version: ModelVersion) -> "VersionForm":
-        lines = "\n".join(f"{name}={value}" for name, value in version.tags.items())
-        return cls(initial={"description": version.description, "tags": lines})
-
-    def clean_tags(self) -> dict[str, str]:
-        lines = [line.strip() for line in self.cleaned_data["tags"].splitlines() if line.strip()]
+    def clean(self, value: Any) -> Any:
+        lines = [line.strip() for line in super().clean(value).splitlines() if line.strip()]
         if len(lines) > MAX_TAGS:
             raise ValidationError(f"There are at most {MAX_TAGS} tags.")
         pairs = [line.partition("=") for line in lines]
         if any(not name.strip() for name, _, _ in pairs):
             raise ValidationError("Each line starts with a name.")
         return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def lines_of(tags: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}={value}" for name, value in tags.items())
+
+
+class VersionForm(forms.Form):
+    """What people say of a version."""
+
+    description = forms.CharField(
+        max_length=MAX_DESCRIPTION, required=False, widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"})
+    )
+    tags = TagLines()
+
+    @classmethod
+    def of(cls, version: ModelVersion) -> "VersionForm":
+        return cls(initial={"description": version.description, "tags": lines_of(version.tags)})
+
+
+class ServiceForm(forms.Form):
+    """What people say of a service, and who may call it."""
+
+    description = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2, "class": "form-control"})
+    )
+    tags = TagLines()
+    is_open = forms.BooleanField(
+        required=False,
+        label="Answer without a key",
+        help_text="Whoever reaches the portal may then call it.",
+        widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
+    )
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> "ServiceForm":
+        return cls(
+            initial={
+                "description": deployment.description,
+                "tags": lines_of(deployment.tags),
+                "is_open": not deployment.auth_enabled,
+            }
+        )
+
+    def said(self) -> dict[str, Any]:
+        """As the services take it."""
+        data = self.cleaned_data
+        return {"description": data["description"], "tags": data["tags"], "auth_enabled": not data["is_open"]}

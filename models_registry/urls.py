@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from models_registry.views import deployments, models
+from models_registry.views import deployments, models, uploads
 
 urlpatterns = [
     path("models/", models.models, name="models"),
+    path("new-model/", uploads.new, name="model-new"),
     path("models/<str:name>/", models.model, name="model"),
     path("models/<str:name>/delete/", models.delete, name="model-delete"),
     path("models/<str:name>/<int:number>/", models.version, name="model-version"),
@@ -18,6 +19,7 @@ urlpatterns = [
     path("deployments/<str:name>/keys/", deployments.keys, name="deployment-keys"),
     path("deployments/<str:name>/keys/regenerate/", deployments.regenerate_key, name="deployment-regenerate-key"),
     path("deployments/<str:name>/redeploy/", deployments.redeploy, name="deployment-redeploy"),
+    path("deployments/<str:name>/edit/", deployments.edit, name="deployment-edit"),
     path("deployments/<str:name>/stop/", deployments.stop, name="deployment-stop"),
     path("deployments/<str:name>/start/", deployments.start, name="deployment-start"),
     path("deployments/<str:name>/delete/", deployments.delete, name="deployment-delete"),

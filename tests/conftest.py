@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +23,10 @@ _home: Path | None = None
 def pytest_configure(config: pytest.Config) -> None:
     """Nothing that a portal of this checkout keeps is touched by a test."""
     global _home
+    # Started in the background of a shell without job control, this process and all its children would ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Playwright keeps an event loop in the thread of the tests, and Django would refuse them its database from then on.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     from django.conf import settings
 
     if not settings.configured:  # the pure tests may be run without Django
@@ -56,6 +62,18 @@ def bare_workspaces(monkeypatch: pytest.MonkeyPatch) -> None:
         from mlportal.access import services
 
         monkeypatch.setattr(services, "NEW_WORKSPACE", [])
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_asked_yet() -> None:
+    """The requests of one test are not held against the next one."""
+    from django.conf import settings
+
+    if settings.configured:
+        from mlportal.api import rates
+
+        rates.requests.clear()
+        rates.refusals.clear()
 
 
 @pytest.fixture

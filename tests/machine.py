@@ -16,6 +16,7 @@ from experiments.environments import discover
 CHROMIUM = Path("/usr/bin/chromium")
 FONTS = Path("/usr/share/fonts")
 SERVERS = {"postgres": "postgresql", "redis-server": "redis-server", "rabbitmq-server": "rabbitmq-server"}
+PROGRAMS = ("openssl", "zsh", "fish")  # certificates of nobody's; completion
 MINORS = ("3.6",)  # what the article's environment and the oldest of the SDK's tests need
 
 
@@ -28,6 +29,9 @@ def missing() -> Iterator[str]:
     for program, package in SERVERS.items():
         if not find_server(program):
             yield f"{program} is not there: nothing is tried on it. apt-get install {package}"
+    for program in PROGRAMS:
+        if shutil.which(program) is None:
+            yield f"{program} is not there: a part of the client is not tried. apt-get install {program}"
     minors = {f"{found.version.major}.{found.version.minor}" for found in discover()}
     for minor in MINORS:
         if minor not in minors:

@@ -113,7 +113,7 @@ class Portal:
         """The process of the portal that is called so: web, worker, beat, serving."""
         assert self.process is not None
         for child in psutil.Process(self.process.pid).children():
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, OSError):  # it may just have ended
                 if Path(f"/proc/{child.pid}/comm").read_text().strip() == f"mlp:{name}":
                     return child
         raise AssertionError(f"the portal has no process {name}")

@@ -30,11 +30,17 @@ PURE = (
     "experiments/runner",
     "experiments/snapshots",
     "models_registry/inspection",
+    "models_registry/serving/entry_request.py",
+    "models_registry/serving/entry_script.py",
     "models_registry/serving/gateway",
     "models_registry/serving/model_worker.py",
     "models_registry/serving/model_description.py",
+    "models_registry/serving/model_loading.py",
+    "models_registry/serving/probe.py",
     "models_registry/serving/protocol.py",
     "models_registry/serving/replica.py",
+    "models_registry/serving/sockets.py",
+    "models_registry/serving/worker_process.py",
 )
 FRAMEWORKS = ("django", "rest_framework", "celery", "kombu", "mlportal")
 # What runs in another Python than the portal's, and what it may use of that one beside the standard library.
@@ -42,8 +48,13 @@ ELSEWHERE = {
     "experiments/runner": set(),
     "models_registry/inspection/lister.py": set(),
     "models_registry/serving/model_worker.py": {"numpy", "joblib", "pandas", "sklearn", "scipy", "threadpoolctl"},
+    "models_registry/serving/entry_request.py": set(),
+    "models_registry/serving/entry_script.py": set(),
+    "models_registry/serving/model_loading.py": {"joblib"},
     "models_registry/serving/protocol.py": {"numpy"},
-    "sdk": {"numpy", "matplotlib", "PIL"},
+    "models_registry/serving/sockets.py": set(),
+    "models_registry/serving/worker_process.py": set(),
+    "sdk": {"numpy", "matplotlib", "PIL", "pandas"},
 }
 
 

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from experiments import services
-from experiments.api.inputs import BuildLogQuery, DefinitionInput, EnvironmentInput
+from experiments.api.inputs import BuildLogQuery, CheckInput, EnvironmentInput
 from experiments.api.serializers import (
     BuildLogSerializer,
     BuildSerializer,
@@ -19,6 +19,7 @@ from experiments.api.serializers import (
 from experiments.filters import EnvironmentFilter
 from experiments.models import Environment, EnvironmentBuild, EnvironmentVersion
 from mlportal.api.views import ApiView, DetailView, ListView, address, created, get_or_404, validated
+from mlportal.errors import BadInput
 
 
 class Environments(ListView[Environment]):
@@ -41,12 +42,16 @@ class Environments(ListView[Environment]):
 
 
 class Check(ApiView):
-    @extend_schema(request=DefinitionInput, responses=CheckedSerializer)
+    once = False
+
+    @extend_schema(request=CheckInput, responses=CheckedSerializer)
     def post(self, request: Request, workspace: str) -> Response:
         """Read a definition without keeping or building anything; what is wrong in it is told by line and key."""
-        _ = self.workspace
-        wish = validated(DefinitionInput, request.data)
-        return Response(CheckedSerializer(services.check_definition(wish["definition"], as_of=wish["as_of"])).data)
+        here = self.workspace
+        wish = validated(CheckInput, request.data)
+        target = services.target_named(here, wish["target"]) if wish["target"] else None
+        checked = services.check_definition(wish["definition"], as_of=wish["as_of"], target=target)
+        return Response(CheckedSerializer(checked).data)
 
 
 class EnvironmentDetail(DetailView[Environment]):
@@ -109,6 +114,15 @@ class CancelBuild(ApiView):
         services.cancel_build(found, by=self.person)
         found.refresh_from_db()
         return Response(BuildSerializer(found).data, status=202)
+
+
+def find_version(view: ApiView, name: str, version: int | None) -> EnvironmentVersion:
+    """The version that a request names in its workspace, the latest for None; BadInput when there is none."""
+    versions = EnvironmentVersion.objects.in_workspace(view.workspace).select_related("environment")
+    found = versions.filter(environment__name=name, **({"version": version} if version else {})).first()
+    if found is None:
+        raise BadInput(f"There is no environment {name}{f':{version}' if version else ''} here.", field="environment")
+    return found
 
 
 def version_of(view: ApiView) -> EnvironmentVersion:

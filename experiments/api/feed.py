@@ -12,6 +12,7 @@ import orjson
 from experiments import services
 from experiments.api.run_serializers import RunSerializer
 from experiments.models import BuildLogChunk, Run
+from experiments.querysets import RunQuerySet
 from experiments.status import RUN_FINAL, RunStatus
 from mlportal.access.principals import Principal
 from mlportal.errors import NotFound
@@ -24,7 +25,7 @@ SUMMARY = ("name", "count", "last", "least", "most")
 
 
 class Feed:
-    """Remembers what one client knows, and tells what is new.
+    """Remembers what one client knows, and tells what is new of the run that `principal` may see at that moment.
 
     `log` "" follows none, else `offset` counts its bytes; `revision` is the one that the client has seen already.
     After a `look`, `behind` says that there is more at once, `over` that nothing will ever come.
@@ -33,7 +34,8 @@ class Feed:
     def __init__(
         self, run: Run, principal: Principal, *, log: str = "", offset: int = 0, revision: int | None = None
     ) -> None:
-        self._run = Run.objects.visible_to(principal).filter(pk=run.pk)
+        self.principal: Principal | None = principal
+        self._pk = run.pk
         self._log, self._offset = log, offset
         self._seen = revision
         self._state: tuple[Any, ...] = ()
@@ -44,10 +46,14 @@ class Feed:
         self.revision = 0
         self.behind = self.over = False
 
+    @property
+    def _run(self) -> RunQuerySet:
+        return Run.objects.visible_to(self.principal).filter(pk=self._pk)
+
     def look(self) -> bytes:
         """The events since the last look; one small query when there are none."""
         state = self._run.values_list("revision", "status", "cancel_requested_at", "build_id").first()
-        if state is None:  # no longer a member
+        if state is None:  # no longer a member, or nobody
             self.over = True
             return b""
         return b"".join(self._events(state))
@@ -78,7 +84,10 @@ class Feed:
     def _tell_run(self) -> Iterator[bytes]:
         run = RunSerializer.prepared(self._run).get()
         data = RunSerializer(run).data
-        told = (data["status"], data["cancel_requested_at"], data["phases"], run.build_id)
+        logged_in = (data["last_logged_at"] or "")[
+            :16
+        ]  # the minute: a page says when, and is not drawn for every batch
+        told = (data["status"], data["cancel_requested_at"], data["phases"], data["warnings"], run.build_id, logged_in)
         if told != self._run_told:
             self._run_told = told
             yield self._event("run", data)

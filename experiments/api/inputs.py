@@ -5,11 +5,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from experiments.models import InputMode
+from experiments.services.client_runs import ENDINGS
+from experiments.services.experiments import MAX_DESCRIPTION
 from experiments.services.logs import STDOUT
 from mlportal.api.fields import BIGGEST, Input, TextMap, WholeText
 
 LOG_BYTES = 1 << 20
-DEFINITION_CHARACTERS = 64 * 1024 + 1  # the parser's own limit speaks first
 
 
 class EnvironmentReferenceInput(Input):
@@ -33,6 +35,14 @@ class EnvironmentReference(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+class RunInputInput(Input):
+    name = serializers.RegexField(
+        r"\A[A-Za-z0-9_]{1,100}\Z", help_text="By which the script asks for it; letters, digits, underscores"
+    )
+    dataset = serializers.RegexField(r"\A[0-9a-f]{32}\Z", help_text="The uid of a dataset's version")
+    mode = serializers.ChoiceField(choices=InputMode.choices, default=InputMode.DIRECT)
+
+
 class SubmitInput(Input):
     experiment = serializers.CharField(max_length=255)
     snapshot = serializers.RegexField(r"\A[0-9a-f]{32}\Z", help_text="The uid of a snapshot")
@@ -45,7 +55,67 @@ class SubmitInput(Input):
     name = serializers.CharField(max_length=255, allow_blank=True, default="")
     environment_variables = TextMap(default=dict)
     wall_seconds = serializers.IntegerField(min_value=1, max_value=2**31 - 1, allow_null=True, default=None)
-    tags = TextMap(default=dict)
+    inputs = RunInputInput(many=True, default=list)
+    tags = TextMap(nullable_values=True, default=dict)
+    parent = serializers.RegexField(  # type: ignore[assignment]  # a field, not the attribute of fields
+        r"\A[0-9a-f]{32}\Z", allow_null=True, default=None, help_text="The run that it is a child of"
+    )
+
+
+class StartInput(Input):
+    experiment = serializers.CharField(
+        max_length=255, allow_null=True, default=None, help_text="Null with a parent: the parent's"
+    )
+    parent = serializers.RegexField(  # type: ignore[assignment]  # a field, not the attribute of fields
+        r"\A[0-9a-f]{32}\Z", allow_null=True, default=None, help_text="The run that it is a child of"
+    )
+    name = serializers.CharField(max_length=255, allow_blank=True, default="")
+    tags = TextMap(nullable_values=True, default=dict)
+    properties = TextMap(default=dict)
+
+
+class FinishInput(Input):
+    status = serializers.ChoiceField(choices=[ending.value for ending in ENDINGS])
+    message = serializers.CharField(max_length=10_000, allow_blank=True, default="", help_text="What went wrong")
+    code = serializers.CharField(
+        max_length=200, allow_blank=True, default="", help_text="A short name of it; the failure's type"
+    )
+
+
+class RunChange(Input):
+    name = serializers.CharField(max_length=255, allow_blank=True, required=False)
+    description = serializers.CharField(max_length=5000, allow_blank=True, required=False)
+
+
+class PropertiesInput(Input):
+    properties = TextMap()
+
+
+class ExperimentInput(Input):
+    name = serializers.CharField(max_length=255)
+    description = serializers.CharField(max_length=MAX_DESCRIPTION, allow_blank=True, default="")
+    tags = TextMap(nullable_values=True, default=dict)
+
+
+class ExperimentChange(Input):
+    description = serializers.CharField(max_length=MAX_DESCRIPTION, allow_blank=True, required=False)
+    tags = TextMap(nullable_values=True, required=False, help_text="Tags to set; those that are not named stay")
+    remove_tags = serializers.ListField(child=serializers.CharField(max_length=250), required=False, max_length=1000)
+
+
+class ComputeChange(Input):
+    slots = serializers.IntegerField(
+        min_value=1, max_value=BIGGEST, required=False, help_text="Runs that it takes at a time"
+    )
+    description = serializers.CharField(max_length=500, allow_blank=True, required=False)
+
+
+class ComputeInput(Input):
+    name = serializers.CharField(max_length=63, help_text="2 to 63 letters, digits or hyphens")
+    slots = serializers.IntegerField(
+        min_value=1, max_value=BIGGEST, default=1, help_text="Runs that it takes at a time"
+    )
+    description = serializers.CharField(max_length=500, allow_blank=True, default="")
 
 
 class RerunInput(Input):
@@ -68,8 +138,17 @@ class MetricsInput(Input):
 
 
 class DefinitionInput(Input):
-    definition = WholeText(max_length=DEFINITION_CHARACTERS, help_text="A conda YAML")
+    definition = WholeText(help_text="A conda YAML of at most 64 kB")
     as_of = serializers.DateField(allow_null=True, default=None)
+
+
+class CheckInput(DefinitionInput):
+    target = serializers.CharField(
+        max_length=63,
+        default=None,
+        allow_null=True,
+        help_text="The compute target whose Pythons count; else those of all",
+    )
 
 
 class EnvironmentInput(DefinitionInput):
@@ -108,5 +187,13 @@ class SeriesQuery(serializers.Serializer[Any]):
 
 
 class StreamQuery(serializers.Serializer[Any]):
-    log = serializers.CharField(max_length=1024, trim_whitespace=False, allow_blank=True, default="")
-    offset = serializers.IntegerField(min_value=0, max_value=BIGGEST, default=0)
+    log = serializers.CharField(
+        max_length=1024,
+        trim_whitespace=False,
+        allow_blank=True,
+        default="",
+        help_text="The log to follow, as `…/logs/` names it; empty: none",
+    )
+    offset = serializers.IntegerField(
+        min_value=0, max_value=BIGGEST, default=0, help_text="Bytes of the log that are known already"
+    )

@@ -3,7 +3,6 @@
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,13 +12,13 @@ from experiments.api.run_serializers import LoggedValueSerializer, MetricSummary
 from experiments.api.runs import run_of
 from experiments.models import LoggedValue
 from mlportal.api.pagination import OldestFirst
-from mlportal.api.permissions import SignedInUser, SignedInUserOrRun
+from mlportal.api.permissions import SignedInUserOrRun
 from mlportal.api.views import ApiView, ListView, validated
 
 
 class Metrics(ApiView):
-    def get_permissions(self) -> list[BasePermission]:
-        return [SignedInUserOrRun() if self.request.method == "POST" else SignedInUser()]
+    output = MetricSummarySerializer
+    permission_classes = [SignedInUserOrRun]
 
     @extend_schema(responses=MetricSummarySerializer(many=True))
     def get(self, request: Request, workspace: str, uid: str) -> Response:
@@ -35,6 +34,7 @@ class Metrics(ApiView):
 
 
 class SeriesMetrics(ApiView):
+    permission_classes = [SignedInUserOrRun]
     query_serializer = SeriesQuery
 
     @extend_schema(
@@ -50,6 +50,8 @@ class SeriesMetrics(ApiView):
 
 
 class AzureMetrics(ApiView):
+    permission_classes = [SignedInUserOrRun]
+
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, workspace: str, uid: str) -> Response:
         """What `run.get_metrics()` of SDK v1 returns."""

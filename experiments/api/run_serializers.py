@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from experiments import services
 from experiments.metrics import encode
-from experiments.models import Artifact, LoggedValue, Run, RunEvent
+from experiments.models import Artifact, InputMode, LoggedValue, Metric, Run, RunEvent, RunInput
+from experiments.querysets import RunQuerySet
 from experiments.status import RunStatus
 
+ROW_METRICS = 100  # of each run in a collection; the run itself shows all
 TEXTS = {"type": "object", "additionalProperties": {"type": "string", "nullable": True}}
 NUMBERS = {
     "type": "object",
@@ -32,12 +34,17 @@ class PhaseSerializer(serializers.Serializer[Any]):
 
 
 class RunRowSerializer(serializers.ModelSerializer[Run]):
-    """A run as collections show it; `prepared_rows` fetches what it reads."""
+    """A run as collections show it, with its first hundred metrics by name; `prepared_rows` fetches what it reads."""
 
     id = serializers.CharField(source="uid")
     experiment = serializers.CharField(source="experiment.name")
     workspace = serializers.CharField(source="workspace.name")
     display_name = serializers.CharField()
+    parent = serializers.CharField(source="parent.uid", default=None, allow_null=True)  # type: ignore[assignment]  # a field
+    children_count = serializers.IntegerField()
+    client_side = serializers.BooleanField(
+        source="is_client_side", help_text="Started by a client that runs it itself; the portal only keeps what it logs"
+    )
     status = serializers.ChoiceField(choices=RunStatus.choices)
     status_label = serializers.CharField(source="get_status_display")
     colour = serializers.CharField()
@@ -58,8 +65,12 @@ class RunRowSerializer(serializers.ModelSerializer[Run]):
             "number",
             "name",
             "display_name",
+            "description",
             "experiment",
             "workspace",
+            "parent",
+            "children_count",
+            "client_side",
             "status",
             "status_label",
             "colour",
@@ -74,6 +85,7 @@ class RunRowSerializer(serializers.ModelSerializer[Run]):
             "started_at",
             "finalizing_at",
             "ended_at",
+            "last_logged_at",
             "cancel_requested_at",
             "exit_code",
             "exit_signal",
@@ -85,10 +97,28 @@ class RunRowSerializer(serializers.ModelSerializer[Run]):
             "page",
         ]
 
+    RELATED = (
+        "workspace",
+        "experiment",
+        "environment_version__environment",
+        "compute_target",
+        "created_by",
+        "parent",
+    )
+
     @staticmethod
-    def prepared_rows(runs: QuerySet[Run]) -> QuerySet[Run]:
-        related = ("workspace", "experiment", "environment_version__environment", "compute_target", "created_by")
-        return runs.select_related(*related).prefetch_related("tags", "parameters", "properties", "metrics")
+    def prepared_rows(runs: RunQuerySet, chosen: frozenset[str] | None = None) -> QuerySet[Run]:
+        """`chosen`: the fields that will be read, None for all."""
+        metrics = Prefetch("metrics", Metric.objects.order_by("name")[:ROW_METRICS], to_attr="row_metrics")
+        related = runs.with_children_count().select_related(*RunRowSerializer.RELATED)
+        each: dict[str, Any] = {
+            "tags": "tags",
+            "parameters": "parameters",
+            "properties": "properties",
+            "metrics": metrics,
+        }
+        wanted = [rows for name, rows in each.items() if chosen is None or name in chosen]
+        return related.prefetch_related(*wanted)
 
     @extend_schema_field(TEXTS)
     def get_tags(self, run: Run) -> dict[str, str | None]:
@@ -104,7 +134,23 @@ class RunRowSerializer(serializers.ModelSerializer[Run]):
 
     @extend_schema_field(NUMBERS)
     def get_metrics(self, run: Run) -> dict[str, Any]:
-        return {metric.name: encode(metric.summary.last) for metric in run.metrics.all()}
+        metrics: list[Metric] = run.row_metrics  # type: ignore[attr-defined]  # of the prefetch
+        return {metric.name: encode(metric.summary.last) for metric in metrics}
+
+
+class RunInputDatasetSerializer(serializers.Serializer[Any]):
+    uid = serializers.CharField()
+    name = serializers.CharField(allow_blank=True, help_text="Empty: it has none")
+    version = serializers.IntegerField(allow_null=True)
+
+
+class RunInputSerializer(serializers.ModelSerializer[RunInput]):
+    mode = serializers.ChoiceField(choices=InputMode.choices)
+    dataset = RunInputDatasetSerializer(source="dataset_version")
+
+    class Meta:
+        model = RunInput
+        fields = ["name", "mode", "dataset"]
 
 
 class RunSerializer(RunRowSerializer):
@@ -115,7 +161,11 @@ class RunSerializer(RunRowSerializer):
         allow_null=True, help_text="{type, message, file, line, frames, log, offset, hint, exit_code, signal}"
     )
     skipped_files = serializers.JSONField(help_text="[[name, why], …] of what was not stored")
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="What of its logged values was left out, and why"
+    )
     snapshot = serializers.CharField(source="snapshot.uid", default=None, allow_null=True)
+    inputs = RunInputSerializer(many=True, help_text="The datasets that it was given")
     rerun_of = serializers.CharField(source="rerun_of.uid", default=None, allow_null=True)
 
     class Meta(RunRowSerializer.Meta):
@@ -124,10 +174,12 @@ class RunSerializer(RunRowSerializer):
             "phases",
             "failure",
             "snapshot",
+            "inputs",
             "rerun_of",
             "node",
             "wall_seconds",
             "skipped_files",
+            "warnings",
             "log_cut_bytes",
             "output_bytes",
             "peak_memory_bytes",
@@ -135,8 +187,10 @@ class RunSerializer(RunRowSerializer):
         ]
 
     @staticmethod
-    def prepared(runs: QuerySet[Run]) -> QuerySet[Run]:
-        return RunRowSerializer.prepared_rows(runs).select_related("snapshot", "rerun_of", "build")
+    def prepared(runs: RunQuerySet) -> QuerySet[Run]:
+        related = runs.with_children_count().select_related(*RunRowSerializer.RELATED, "snapshot", "rerun_of", "build")
+        metrics = Prefetch("metrics", to_attr="row_metrics")
+        return related.prefetch_related("tags", "parameters", "properties", "inputs__dataset_version", metrics)
 
     @extend_schema_field(PhaseSerializer(many=True))
     def get_phases(self, run: Run) -> Any:

@@ -1,28 +1,39 @@
-"""Runs: submit, look, cancel, run again, tag. A run's own token opens the one run, to look at it and to tag it."""
+"""Runs: submit, look, cancel, run again, name, tag. A run's own token opens that run and its descendants alone."""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from experiments import services
-from experiments.api.inputs import RerunInput, SubmitInput, TagsInput
+from experiments.api.environments import find_version
+from experiments.api.inputs import (
+    FinishInput,
+    PropertiesInput,
+    RerunInput,
+    RunChange,
+    StartInput,
+    SubmitInput,
+    TagsInput,
+)
 from experiments.api.run_serializers import RunEventSerializer, RunRowSerializer, RunSerializer
 from experiments.filters import RunFilter
-from experiments.models import EnvironmentVersion, Run, RunEvent, Snapshot
-from mlportal.api.permissions import SignedInUserOrRun
+from experiments.models import Run, RunEvent, Snapshot
+from experiments.querysets import RunQuerySet
+from mlportal.api.permissions import SignedInUser, SignedInUserOrRun
 from mlportal.api.views import ApiView, DetailView, ListView, created, get_or_404, validated
 from mlportal.errors import BadInput
 
 
-def with_names(runs: QuerySet[Run]) -> QuerySet[Run]:
+def with_names(runs: RunQuerySet) -> QuerySet[Run]:
     return runs.select_related("workspace", "experiment")
 
 
-def run_of(view: ApiView, prepare: Callable[[QuerySet[Run]], QuerySet[Run]] = with_names) -> Run:
+def run_of(view: ApiView, prepare: Callable[[RunQuerySet], QuerySet[Run]] = with_names) -> Run:
     """The run of the address, if the caller may see it and it is in the workspace of the address."""
     visible = Run.objects.visible_to(view.request.user).filter(workspace__name=view.kwargs["workspace"])
     return get_or_404(prepare(visible), uid=view.kwargs["uid"])
@@ -33,13 +44,29 @@ def shown(run: Run) -> dict[str, Any]:
     return dict(RunSerializer(RunSerializer.prepared(Run.objects.filter(pk=run.pk)).get()).data)
 
 
+def parent_of(view: ApiView, uid: str | None) -> Run | None:
+    """The run that a new one is to be a child of; BadInput when the caller sees none of this uid here."""
+    if uid is None:
+        return None
+    visible = Run.objects.visible_to(view.asker).in_workspace(view.workspace).select_related("experiment", "workspace")
+    found = visible.filter(uid=uid).first()
+    if found is None:
+        raise BadInput("There is no such run in this workspace, or it is not yours to see.", field="parent")
+    return found
+
+
 class Runs(ListView[Run]):
     queryset = Run.objects.none()
     serializer_class = RunRowSerializer
     filterset_class = RunFilter
 
+    def get_permissions(self) -> list[BasePermission]:
+        return [SignedInUser() if self.request.method == "POST" else SignedInUserOrRun()]
+
     def get_queryset(self) -> QuerySet[Run]:
-        return RunRowSerializer.prepared_rows(Run.objects.visible_to(self.person).in_workspace(self.workspace))
+        return RunRowSerializer.prepared_rows(
+            Run.objects.kept().visible_to(self.asker).in_workspace(self.workspace), self.chosen
+        )
 
     @extend_schema(request=SubmitInput, responses={201: RunSerializer})
     def post(self, request: Request, workspace: str) -> Response:
@@ -49,21 +76,12 @@ class Runs(ListView[Run]):
         snapshot = snapshots.filter(uid=wish.pop("snapshot")).first()
         if snapshot is None:
             raise BadInput("There is no such snapshot in this workspace; upload the code first.", field="snapshot")
-        version = self._environment(**wish.pop("environment"))
+        version = find_version(self, **wish.pop("environment"))
+        wish["parent"] = parent_of(self, wish["parent"])
         run = services.submit_run(
             self.workspace, snapshot=snapshot, environment_version=version, by=self.person, **wish
         )
         return created(shown(run), "workspaces", self.workspace.name, "runs", run.uid)
-
-    def _environment(self, name: str, version: int | None) -> EnvironmentVersion:
-        versions = EnvironmentVersion.objects.visible_to(self.person).in_workspace(self.workspace)
-        wanted = versions.filter(environment__name=name, **({"version": version} if version else {}))
-        found = wanted.select_related("environment").first()
-        if found is None:
-            raise BadInput(
-                f"There is no environment {name}{f':{version}' if version else ''} here.", field="environment"
-            )
-        return found
 
 
 class RunDetail(DetailView[Run]):
@@ -72,6 +90,50 @@ class RunDetail(DetailView[Run]):
 
     def get_object(self) -> Run:
         return run_of(self, RunSerializer.prepared)
+
+    @extend_schema(request=RunChange, responses=RunSerializer)
+    def patch(self, request: Request, workspace: str, uid: str) -> Response:
+        """Change its name or its description; what is left out stays."""
+        run = run_of(self)
+        services.update_run(run, **validated(RunChange, request.data), by=self.asker)
+        return Response(shown(run))
+
+
+class StartRun(ApiView):
+    permission_classes = [SignedInUserOrRun]
+
+    @extend_schema(request=StartInput, responses={201: RunSerializer})
+    def post(self, request: Request, workspace: str) -> Response:
+        """Start a run that the caller runs itself: the portal keeps what it logs, and no worker ever takes it.
+
+        A run's token starts children of that run and of its descendants.
+        """
+        wish = validated(StartInput, request.data)
+        wish["parent"] = parent_of(self, wish["parent"])
+        run = services.start_run(self.workspace, **wish, by=self.asker)
+        return created(shown(run), "workspaces", self.workspace.name, "runs", run.uid)
+
+
+class FinishRun(ApiView):
+    permission_classes = [SignedInUserOrRun]
+
+    @extend_schema(request=FinishInput, responses=RunSerializer)
+    def post(self, request: Request, workspace: str, uid: str) -> Response:
+        """Say how a run that its caller runs itself has ended; 409 for one that the portal executes, and for a final one."""
+        run = run_of(self)
+        services.finish_run(run, **validated(FinishInput, request.data), by=self.asker)
+        return Response(shown(run))
+
+
+class Properties(ApiView):
+    permission_classes = [SignedInUserOrRun]
+
+    @extend_schema(request=PropertiesInput, responses=RunSerializer)
+    def post(self, request: Request, workspace: str, uid: str) -> Response:
+        """Add properties. Each is written once: 409 names those that have another value, and nothing is written."""
+        run = run_of(self)
+        services.add_properties(run, validated(PropertiesInput, request.data)["properties"], by=self.asker)
+        return Response(shown(run))
 
 
 class CancelRun(ApiView):
@@ -106,6 +168,8 @@ class Tags(ApiView):
 
 
 class Events(ApiView):
+    output = RunEventSerializer
+
     @extend_schema(responses=RunEventSerializer(many=True))
     def get(self, request: Request, workspace: str, uid: str) -> Response:
         """Every change of its status, oldest first: a run has a handful."""

@@ -184,11 +184,12 @@ class EnvironmentDetailSerializer(EnvironmentSerializer):
 class ExperimentSerializer(serializers.ModelSerializer[Experiment]):
     created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
     runs = serializers.IntegerField(source="last_number", help_text="Submitted so far")
+    tags = serializers.DictField(child=serializers.CharField(allow_null=True))
     page = serializers.CharField(source="get_absolute_url")
 
     class Meta:
         model = Experiment
-        fields = ["name", "description", "runs", "created_by", "created_at", "archived_at", "page"]
+        fields = ["name", "description", "tags", "runs", "created_by", "created_at", "archived_at", "page"]
 
 
 class NodeSerializer(serializers.Serializer[Any]):

@@ -9,6 +9,11 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpRequest
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+
+from mlportal.api.views import ApiView
+from mlportal.errors import TooLarge
 
 
 class Slice(io.RawIOBase):
@@ -60,3 +65,31 @@ class OneFileUploadHandler(FileUploadHandler):
     def close(self) -> None:
         """The bytes go with it."""
         self._file.close()
+
+
+class FilesView(ApiView):
+    """Takes a form with thousands of files, of `longest()` bytes at most."""
+
+    parser_classes = [MultiPartParser]
+    once = False
+
+    def longest(self) -> int:
+        raise NotImplementedError
+
+    def too_long(self) -> TooLarge:
+        raise NotImplementedError
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        self.upload = OneFileUploadHandler(request)
+        request.upload_handlers = [self.upload]
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            self.upload.close()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Before anybody is authenticated: the check of the session's CSRF token reads the whole form.
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdigit() or int(length) > self.longest():
+            raise self.too_long()
+        super().initial(request, *args, **kwargs)

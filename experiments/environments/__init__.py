@@ -14,7 +14,7 @@ from experiments.environments.errors import (
     ResolveError,
     TimedOut,
 )
-from experiments.environments.interpreters import Choice, Interpreter, choose, discover
+from experiments.environments.interpreters import Choice, Interpreter, choose, discover, knows, released
 from experiments.environments.lock import Lock, resolve
 from experiments.environments.spec import EnvironmentSpec, Note, PipPolicy
 
@@ -41,7 +41,9 @@ __all__ = [
     "discover",
     "explain",
     "find",
+    "knows",
     "parse_conda_yaml",
+    "released",
     "resolve",
     "sweep",
 ]

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from experiments.environments.conda_lines import parse_match_spec
 from experiments.environments.conda_names import CondaOnly, Dropped, living, on_pypi
+from experiments.environments.contradictions import Wish, contradictions
 from experiments.environments.errors import EnvironmentFileError, FileError
 from experiments.environments.pip_lines import parse_pip_line
 from experiments.environments.spec import EnvironmentSpec, Note, PipPolicy
@@ -35,6 +36,7 @@ class _Reader:
         self.errors: list[FileError] = []
         self.notes: list[Note] = []
         self.requirements: set[str] = set()
+        self.wishes: dict[str, list[Wish]] = {}
         self.provided: set[str] = set()
         self.python: list[str] = []
         self.index_options: list[str] = []
@@ -46,7 +48,8 @@ class _Reader:
             raise EnvironmentFileError("the file needs `key: value` lines, `dependencies:` first of all", line=1)
         fields = {key.value: (key, node) for key, node in root.entries}
         name = self._name(*fields["name"]) if "name" in fields else None
-        channels = self._channels(*fields["channels"]) if "channels" in fields else ()
+        if "channels" in fields:
+            self._channels(*fields["channels"])
         if "dependencies" in fields:
             self._dependencies(*fields["dependencies"])
         else:
@@ -55,6 +58,7 @@ class _Reader:
             if key.value not in _KNOWN:
                 self._note(f"{key.value} is not used here", key.line, key.value)
         as_of = self._as_of(document.comments)
+        self.errors += contradictions(self.wishes)
         if self.errors:
             raise EnvironmentFileError.of(self.errors)
         return EnvironmentSpec(
@@ -65,7 +69,6 @@ class _Reader:
             as_of=as_of,
             index_options=tuple(dict.fromkeys(self.index_options)),
             prereleases=self.prereleases,
-            channels=channels,
             notes=tuple(sorted(self.notes, key=lambda note: note.line or 0)),
         )
 
@@ -81,15 +84,12 @@ class _Reader:
             return None
         return None if node.is_null else node.value
 
-    def _channels(self, key: Scalar, node: Node) -> tuple[str, ...]:
+    def _channels(self, key: Scalar, node: Node) -> None:
         items = [node] if isinstance(node, Scalar) and not node.is_null else getattr(node, "items", [])
         if isinstance(node, Mapping) or not all(isinstance(item, Scalar) for item in items):
             self._error("channels has to be a list of names", key.line, "channels")
-            return ()
-        names = tuple(item.value for item in items if isinstance(item, Scalar))
-        if names:
+        elif items:
             self._note("channels are not used: the packages come from PyPI", key.line, "channels")
-        return names
 
     def _as_of(self, comments: Iterable[tuple[int, str]]) -> date | None:
         days: dict[date, int] = {}
@@ -152,6 +152,7 @@ class _Reader:
             self._note(f"{wanted.name}: {', '.join(wanted.ignored)} is not used", line, _IN_DEPENDENCIES)
         if wanted.name.lower() == "python":
             self.python.append(_python(wanted.version))
+            self._wish("python", text, line, _IN_DEPENDENCIES, self.python[-1])
             return
         if self._is_provided(wanted.name, line, _IN_DEPENDENCIES):
             return
@@ -164,7 +165,9 @@ class _Reader:
         if found.why:
             self._note(found.why, line, _IN_DEPENDENCIES)
         extras = (*wanted.extras, *found.extras)
-        self._require(found.name, extras, "" if found.dead else wanted.version, "")
+        specifier = "" if found.dead else wanted.version
+        self._wish(found.name, text, line, _IN_DEPENDENCIES, specifier)
+        self._require(found.name, extras, specifier, "")
 
     def _pip_line(self, text: str, line: int) -> None:
         parsed = parse_pip_line(text, self.policy)
@@ -188,7 +191,13 @@ class _Reader:
         if found.why:
             self._note(found.why, line, _IN_PIP)
         marker = str(wanted.marker) if wanted.marker else ""
-        self._require(found.name, wanted.extras, "" if found.dead else str(wanted.specifier), marker)
+        specifier = "" if found.dead else str(wanted.specifier)
+        if not marker:  # lines with markers are often meant for different machines
+            self._wish(found.name, str(wanted), line, _IN_PIP, specifier)
+        self._require(found.name, wanted.extras, specifier, marker)
+
+    def _wish(self, name: str, text: str, line: int, key: str, specifier: str) -> None:
+        self.wishes.setdefault(name, []).append(Wish(text, line, key, specifier))
 
     def _is_provided(self, name: str, line: int, key: str) -> bool:
         canonical = str(canonicalize_name(name))

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from experiments.environments.conda_yaml import parse_conda_yaml
-from experiments.environments.spec import EnvironmentSpec
-
 _FOLDER = Path(__file__).with_name("curated")
 
 
@@ -17,7 +14,6 @@ class CuratedEnvironment:
     name: str
     description: str
     text: str
-    spec: EnvironmentSpec
 
 
 @cache
@@ -33,4 +29,4 @@ def _read(path: Path) -> CuratedEnvironment:
         if not line.startswith("#") or line.startswith("# as-of"):
             break
         leading.append(line.lstrip("# "))
-    return CuratedEnvironment(path.stem, " ".join(leading), text, parse_conda_yaml(text))
+    return CuratedEnvironment(path.stem, " ".join(leading), text)

@@ -29,7 +29,7 @@ DEFAULT_MINOR = "3.12"
 PROBE_SECONDS = 5.0
 # Wheels for a new minor follow its release by some months; before that its packages cannot be installed.
 _WHEELS_FOLLOW = timedelta(days=120)
-# Source: PEPs 494, 537, 569, 596, 619, 664, 693, 719, 745.
+# Source: PEPs 494, 537, 569, 596, 619, 664, 693, 719, 745; later minors come each October (PEP 602).
 _RELEASED = {
     (3, 6): date(2016, 12, 23),
     (3, 7): date(2018, 6, 27),
@@ -58,7 +58,8 @@ print(json.dumps({
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that was run and answered; `path` is the real file, `platform` such as `linux-x86_64`."""
+    """A Python that was run and answered; `path` is the real file (there, if another machine reported it), `platform`
+    such as `linux-x86_64`."""
 
     version: Version
     path: Path
@@ -97,7 +98,8 @@ def choose(
 
     What fits exactly is taken, the newest of several; else the nearest patch of the one minor that is named. Without
     a wish it is the newest up to the minor `default`. With `as_of`, Pythons that the packages of that day cannot know
-    are left aside where others fit. Raises InterpreterNotFound, which lists what there is.
+    are left aside where others fit; where none does, it is the oldest. Raises InterpreterNotFound, which lists what
+    there is.
     """
     wanted = SpecifierSet(python)
     usable = [each for each in interpreters if each.version >= OLDEST]
@@ -105,8 +107,9 @@ def choose(
         return _by_default(usable, default, as_of)
     fitting = [each for each in usable if wanted.contains(each.version, prereleases=False)]
     if fitting:
-        best = _newest(_known_on(fitting, as_of))
-        newest = _newest(fitting)
+        best, newest = _newest_known(fitting, as_of), _newest(fitting)
+        if warning := _too_new(best, as_of):
+            return Choice(best, f"{best.version} is the oldest Python here that fits the file, but {warning}")
         if best.version == newest.version:
             return Choice(best)
         return Choice(best, f"Python {best.version} is used: packages of {as_of} do not know {newest.version} yet")
@@ -115,28 +118,52 @@ def choose(
             near = _nearest_patch(Version(pin.version), usable)
             if near is not None:
                 nearest = f"{near.version}, the nearest patch of {near.version.major}.{near.version.minor}"
-                return Choice(near, f"{pin.version} is not on this machine; {nearest}, is used")
+                warning = _too_new(near, as_of)
+                return Choice(
+                    near,
+                    f"{pin.version} is not on this machine; {nearest}, is used"
+                    + (f", but {warning}" if warning else ""),
+                )
     raise InterpreterNotFound(f"Python {python} is not on this machine", _what_there_is(usable))
 
 
+def released(python: Version) -> date:
+    """The day on which the first release of its minor came out."""
+    return _RELEASED.get((python.major, python.minor)) or date(2011 + python.minor, 10, 1)
+
+
+def knows(day: date, python: Version) -> bool:
+    """Whether packages of that day may be expected to have wheels for it."""
+    return released(python) + _WHEELS_FOLLOW <= day
+
+
 def _by_default(usable: Sequence[Interpreter], default: str, as_of: date | None) -> Choice:
-    limit = Version(default).release[:2]
-    known = _known_on(usable, as_of)
-    if up_to := [each for each in known if each.version.release[:2] <= limit]:
-        best = _newest(up_to)
-    elif known:
-        best = min(known, key=lambda each: each.version)
-    else:
+    if not usable:
         raise InterpreterNotFound("there is no usable Python on this machine", _what_there_is(usable))
+    limit = Version(default).release[:2]
+    up_to = [each for each in usable if each.version.release[:2] <= limit]
+    best = _newest_known(up_to, as_of) if up_to else min(usable, key=lambda each: each.version)
+    if warning := _too_new(best, as_of):
+        return Choice(best, f"the file names no Python; {best.version}, the oldest here, is used, but {warning}")
     return Choice(best, f"the file names no Python; {best.version} is used")
 
 
-def _known_on(interpreters: Sequence[Interpreter], day: date | None) -> Sequence[Interpreter]:
-    """Those whose minor had wheels on that day; all if none had."""
-    if day is None:
-        return interpreters
-    last = max((minor for minor, released in _RELEASED.items() if released + _WHEELS_FOLLOW <= day), default=(0, 0))
-    return [each for each in interpreters if each.version.release[:2] <= last] or interpreters
+def _newest_known(interpreters: Sequence[Interpreter], day: date | None) -> Interpreter:
+    """The newest whose minor had wheels on that day; if none had, the newest patch of the oldest minor."""
+    known = [each for each in interpreters if not _too_new(each, day)]
+    if known:
+        return _newest(known)
+    oldest = min(each.version.release[:2] for each in interpreters)
+    return _newest([each for each in interpreters if each.version.release[:2] == oldest])
+
+
+def _too_new(interpreter: Interpreter, day: date | None) -> str:
+    """Why packages of that day have no wheels for it; "" when they may."""
+    version = interpreter.version
+    if day is None or knows(day, version):
+        return ""
+    minor = f"{version.major}.{version.minor}"
+    return f"few packages of {day} have wheels for {minor}, which came out on {released(version)}"
 
 
 def _newest(interpreters: Sequence[Interpreter]) -> Interpreter:

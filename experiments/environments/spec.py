@@ -1,7 +1,5 @@
 """What an environment file asks for, independent of how it was written."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import date
 
@@ -38,20 +36,7 @@ class EnvironmentSpec:
     as_of: date | None = None
     index_options: tuple[str, ...] = ()
     prereleases: bool = False
-    channels: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """sha256 of what matters to the resolved result: equal for files that differ in name, order or comments."""
-        essence = {
-            "python": self.python,
-            "requirements": self.requirements,
-            "as_of": self.as_of.isoformat() if self.as_of else None,
-            "index_options": self.index_options,
-            "prereleases": self.prereleases,
-        }
-        return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
 
     def announcement(self) -> list[str]:
         """Lines for the log: what the portal provides itself, and every note."""

@@ -92,7 +92,9 @@ def _decode(text: str | bytes) -> str:
     try:
         raw = text.encode() if isinstance(text, str) else text
         if len(raw) > MAX_BYTES:
-            raise EnvironmentFileError(f"the file has {len(raw):,} bytes; at most {MAX_BYTES:,} are read")
+            raise EnvironmentFileError(
+                f"the file has {len(raw):,} bytes; an environment may have at most {MAX_BYTES:,} (64 kB)"
+            )
         return raw.decode("utf-8-sig")
     except UnicodeError:
         raise EnvironmentFileError("the file is not UTF-8 text; save it as UTF-8") from None

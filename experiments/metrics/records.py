@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,14 @@ from .series import Series
 
 _MAX_PROBLEMS: Final = 50
 _SHOWN_NAME: Final = 60
+TOO_MANY_NAMES: Final = (
+    "The run has as many names of metrics as it may have (MLPORTAL_METRIC_NAMES): points of further names are left out"
+)
 _BLOBS: Final = (Kind.CONFUSION_MATRIX, Kind.ACCURACY_TABLE, Kind.PREDICTIONS, Kind.RESIDUALS)
+
+
+class NoRoom(Skip):
+    """The line is well, but there are too many of its kind."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,8 @@ class Limits:
     object_length: int = 4_000_000
     """of an object, written as JSON"""
     depth: int = 20
+    new_names: int | None = None
+    """of scalars that are not in ``counts``; None: as many as there are"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,8 @@ class Ending:
 
 @dataclass
 class Batch:
-    """What a stretch of lines says. ``problems`` tells what was skipped, ``skipped`` how many lines that were.
+    """What a stretch of lines says. ``problems`` tells what was skipped, ``skipped`` how many lines that were;
+    ``reasons`` are the problems without their numbers.
 
     ``tags`` are to be set after ``untags`` were removed. Of a parameter or property that comes twice the first stays.
     ``files`` are artifact names that were checked by ``clean_name``.
@@ -62,6 +73,7 @@ class Batch:
     files: list[str] = field(default_factory=list)
     ending: Ending | None = None
     problems: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     skipped: int = 0
 
 
@@ -82,6 +94,7 @@ class _Reader:
         self._batch = Batch()
         self._columns: dict[str, tuple[list[int], list[float], list[float]]] = {}
         self._problems: Counter[str] = Counter()
+        self._room = math.inf if limits.new_names is None else limits.new_names
         self._by_kind: dict[object, Callable[[Record], None]] = {
             "scalar": self._scalar,
             "param": self._param,
@@ -103,12 +116,15 @@ class _Reader:
                 if not isinstance(kind, str) or (handle := self._by_kind.get(kind)) is None:
                     raise Skip("has no known kind")
                 handle(record)
+            except NoRoom as full:  # without the names, of which there may be any number
+                self._problems[str(full)] += 1
             except Skip as skip:
                 self._problems[f"{_subject(record)} {skip}"] += 1
         batch = self._batch
         batch.scalars = {name: Series.of(*columns) for name, columns in self._columns.items()}
         batch.skipped = self._problems.total()
         batch.problems = _told(self._problems)
+        batch.reasons = list(self._problems)[:_MAX_PROBLEMS]
         return batch
 
     def _scalar(self, record: Record) -> None:
@@ -128,10 +144,17 @@ class _Reader:
         if "d" in record and (description := self._description(record)) is not None:
             self._batch.descriptions[name] = description
         if columns is None:
-            columns = self._columns[name] = ([], [], [])
+            columns = self._new_column(name)
         columns[0].append(step)
         columns[1].append(time)
         columns[2].append(value)
+
+    def _new_column(self, name: str) -> tuple[list[int], list[float], list[float]]:
+        if name not in self._counts:
+            if self._room < 1:
+                raise NoRoom(TOO_MANY_NAMES)
+            self._room -= 1
+        return self._columns.setdefault(name, ([], [], []))
 
     def _logged(self, record: Record) -> None:
         kind = Kind(str(record["k"]))

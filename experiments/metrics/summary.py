@@ -40,6 +40,8 @@ class Summary:
         """The summary of one series, in any order of its points."""
         if not series:
             return cls()
+        if len(series) == 1:
+            return cls._of_one(series.steps[0], series.times[0], series.values[0])
         steps, values = series.steps.tolist(), series.values.tolist()
         last = max(_where(steps, max(steps)), key=lambda i: (series.times[i], i))
         numbers = [value for value in values if value == value]
@@ -61,6 +63,12 @@ class Summary:
             max_step=high_step,
             total=sum(numbers),
         )
+
+    @classmethod
+    def _of_one(cls, step: int, time: float, value: float) -> Summary:
+        if value != value:
+            return cls(count=1, nan_count=1, first_step=step, last=value, last_step=step, last_time=time)
+        return cls(1, 0, step, value, step, time, value, step, value, step, value)
 
     def update(self, series: Series) -> Summary:
         """The summary after the points of ``series``, which came after those already in it."""

@@ -1,10 +1,20 @@
 """Everything up to a finished run, as rows."""
 
 from experiments.models.compute import ComputeNode, ComputeTarget
+from experiments.models.data import (
+    DataFile,
+    Dataset,
+    DatasetFile,
+    DatasetKind,
+    DatasetVersion,
+    InputMode,
+    RunInput,
+    UploadedBlob,
+)
 from experiments.models.environments import BuildLogChunk, Environment, EnvironmentBuild, EnvironmentVersion
 from experiments.models.experiments import Experiment
 from experiments.models.files import Artifact, FollowedFile, LogChunk, Snapshot
-from experiments.models.measurements import LoggedValue, Metric, MetricChunk, Parameter, RunProperty, Tag
+from experiments.models.measurements import LoggedDataset, LoggedValue, Metric, MetricChunk, Parameter, RunProperty, Tag
 from experiments.models.runs import Run, RunEvent, RunToken
 
 __all__ = [
@@ -12,20 +22,29 @@ __all__ = [
     "BuildLogChunk",
     "ComputeNode",
     "ComputeTarget",
+    "DataFile",
+    "Dataset",
+    "DatasetFile",
+    "DatasetKind",
+    "DatasetVersion",
     "Environment",
     "EnvironmentBuild",
     "EnvironmentVersion",
     "Experiment",
     "FollowedFile",
+    "InputMode",
     "LogChunk",
+    "LoggedDataset",
     "LoggedValue",
     "Metric",
     "MetricChunk",
     "Parameter",
     "Run",
     "RunEvent",
+    "RunInput",
     "RunProperty",
     "RunToken",
     "Snapshot",
     "Tag",
+    "UploadedBlob",
 ]

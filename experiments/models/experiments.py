@@ -12,6 +12,8 @@ experiment_name = RegexValidator(
     "1 to 255 letters, digits, hyphens, dots or underscores; it does not start with - or a dot.",
 )
 
+any_name = RegexValidator(r"\A[^\x00-\x1f\x7f]{1,500}\Z", "1 to 500 characters, and no control characters.")
+
 
 class ExperimentQuerySet(WorkspaceScoped["Experiment"]):
     pass
@@ -21,11 +23,14 @@ class Experiment(models.Model):
     """Runs that belong together, numbered in the order of their submission."""
 
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="experiments")
-    name = models.CharField(max_length=255, validators=[experiment_name])
+    # MLflow's clients name experiments as they like, "team/churn model" too; everybody else by `experiment_name`.
+    name = models.CharField(max_length=500, validators=[any_name])
     description = models.TextField(blank=True, max_length=5000)
+    tags = models.JSONField(default=dict, blank=True)
     last_number = models.PositiveIntegerField(default=0, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
     archived_at = models.DateTimeField(null=True, blank=True)
 
     objects = ExperimentQuerySet.as_manager()

@@ -1,8 +1,11 @@
 """What a run logged: numbers in columnar chunks with one summary a name, and the small things as rows."""
 
 import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from experiments.metrics import Summary
@@ -41,35 +44,72 @@ class Metric(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    SUMMARY: ClassVar = (
+        "count",
+        "nan_count",
+        "first_step",
+        "last",
+        "last_is_nan",
+        "last_step",
+        "last_time",
+        "least",
+        "least_step",
+        "most",
+        "most_step",
+        "total",
+    )
+
     @property
     def summary(self) -> Summary:
-        return Summary(
-            count=self.count,
-            nan_count=self.nan_count,
-            first_step=self.first_step,
-            last=math.nan if self.last_is_nan else self.last,
-            last_step=self.last_step,
-            last_time=self.last_time,
-            min=self.least,
-            min_step=self.least_step,
-            max=self.most,
-            max_step=self.most_step,
-            total=math.nan if self.total is None else self.total,
-        )
+        return summary_of([getattr(self, column) for column in self.SUMMARY])
 
     @summary.setter
     def summary(self, summary: Summary) -> None:
-        is_nan = summary.last is not None and math.isnan(summary.last)
-        self.count, self.nan_count, self.first_step = summary.count, summary.nan_count, summary.first_step
-        self.last, self.last_is_nan = (None if is_nan else summary.last), is_nan
-        self.last_step, self.last_time = summary.last_step, summary.last_time
-        self.least, self.least_step = summary.min, summary.min_step
-        self.most, self.most_step = summary.max, summary.max_step
-        self.total = None if math.isnan(summary.total) else summary.total
+        for column, value in zip(self.SUMMARY, values_of(summary), strict=True):
+            setattr(self, column, value)
 
     @property
     def mean(self) -> float | None:
         return self.summary.mean
+
+
+def summary_of(values: Sequence[Any]) -> Summary:
+    """The summary that the columns `Metric.SUMMARY` hold."""
+    count, nan_count, first_step, last, last_is_nan, last_step, last_time, least, least_step, most, most_step, total = (
+        values
+    )
+    return Summary(
+        count=count,
+        nan_count=nan_count,
+        first_step=first_step,
+        last=math.nan if last_is_nan else last,
+        last_step=last_step,
+        last_time=last_time,
+        min=least,
+        min_step=least_step,
+        max=most,
+        max_step=most_step,
+        total=math.nan if total is None else total,
+    )
+
+
+def values_of(summary: Summary) -> tuple[Any, ...]:
+    """What the columns `Metric.SUMMARY` hold of it."""
+    is_nan = summary.last is not None and math.isnan(summary.last)
+    return (
+        summary.count,
+        summary.nan_count,
+        summary.first_step,
+        None if is_nan else summary.last,
+        is_nan,
+        summary.last_step,
+        summary.last_time,
+        summary.min,
+        summary.min_step,
+        summary.max,
+        summary.max_step,
+        None if math.isnan(summary.total) else summary.total,
+    )
 
 
 class MetricChunk(models.Model):
@@ -80,8 +120,11 @@ class MetricChunk(models.Model):
     count = models.PositiveIntegerField()
     data = models.BinaryField()
 
+    LOOSE: ClassVar = 4096  # points; a chunk with fewer is merged with those that come
+
     class Meta:
         ordering = ["pk"]
+        indexes = [models.Index(fields=["metric"], condition=Q(count__lt=4096), name="loose_metric_chunks")]
 
     def __str__(self) -> str:
         return f"{self.count} points of {self.metric}"
@@ -160,3 +203,24 @@ class RunProperty(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}={self.value}"
+
+
+class LoggedDataset(models.Model):
+    """Data that a run says it used, as MLflow's clients describe it: the portal has no bytes of it."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="logged_datasets")
+    name = models.CharField(max_length=500)
+    digest = models.CharField(max_length=36)
+    context = models.CharField(max_length=500, blank=True, help_text="What for: training, evaluation …")
+    source_type = models.CharField(max_length=500, blank=True)
+    source = models.TextField(blank=True)
+    schema = models.TextField(blank=True)
+    profile = models.TextField(blank=True)
+    tags = models.JSONField(default=dict, help_text="Of this use of it; the context is one of them")
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["run", "name", "digest"], name="one_logged_dataset_per_digest")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.digest})"

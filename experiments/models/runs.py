@@ -2,8 +2,8 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils import timezone
 
@@ -25,6 +25,7 @@ class Run(models.Model):
     experiment = models.ForeignKey(Experiment, models.CASCADE, related_name="runs")
     number = models.PositiveIntegerField(help_text="Counts up in its experiment")
     name = models.CharField(max_length=255, blank=True)
+    description = models.TextField(blank=True, max_length=5000)
     status = models.CharField(max_length=20, choices=RunStatus.choices, default=RunStatus.NOT_STARTED)
 
     # What was asked for
@@ -60,12 +61,17 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     finalizing_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    last_logged_at = models.DateTimeField(
+        null=True, help_text="When its client last sent something; all that is known of one that fell silent"
+    )
+    deleted_at = models.DateTimeField(null=True, editable=False, help_text="When it was put in the trash")
 
     # How it ended
     exit_code = models.IntegerField(null=True)
     exit_signal = models.PositiveIntegerField(null=True)
     failure = models.JSONField(null=True, help_text="{type, message, file, line, frames, log, offset, hint}")
     skipped_files = models.JSONField(default=list, help_text="[[name, why], …] of what was not stored")
+    warnings = models.JSONField(default=list, help_text="[text, …]: what of its logged values was left out")
     log_cut_bytes = models.BigIntegerField(default=0)
     output_bytes = models.BigIntegerField(default=0)
     peak_memory_bytes = models.BigIntegerField(null=True)
@@ -82,6 +88,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="runs_by_workspace"),
             models.Index(fields=["status", "compute_target"], name="runs_by_status"),
+            models.Index(F("experiment"), Coalesce("started_at", "created_at").desc(), name="runs_by_start"),
         ]
 
     def __str__(self) -> str:
@@ -97,6 +104,11 @@ class Run(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status in RUN_FINAL
+
+    @property
+    def is_client_side(self) -> bool:
+        """Started by a client that runs it itself: no worker, no lease, no reaper ever touches it."""
+        return self.compute_target_id is None
 
     @property
     def colour(self) -> str:

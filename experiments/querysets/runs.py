@@ -6,10 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connection, transaction
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
-from django.db.models.functions import Now
+from django.db.models import Count, DateTimeField, ExpressionWrapper, F, OuterRef, Q, Subquery, Value
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce, Now
 
-from experiments.status import RUN_ACTIVE, RUN_FINAL, RUN_MOMENTS, RUN_MOVES, RUN_OWNED, RunStatus
+from experiments.status import RUN_ACTIVE, RUN_MOMENTS, RUN_MOVES, RUN_OWNED, RunStatus
 from mlportal.access.principals import RunPrincipal
 from mlportal.access.querysets import WorkspaceScoped
 from mlportal.errors import IllegalMove, StaleState
@@ -36,18 +37,37 @@ def from_now(seconds: float) -> Any:
 class RunQuerySet(WorkspaceScoped["Run"]):
     def visible_to(self, principal: Any) -> Self:
         if isinstance(principal, RunPrincipal):
-            return self.filter(pk=principal.run_id)
+            return self.descending_from(principal.run_id)
         return super().visible_to(principal)
+
+    def descending_from(self, pk: int) -> Self:
+        """The run, its children, theirs and so on."""
+        table = connection.ops.quote_name(self.model._meta.db_table)
+        family = (
+            f"WITH RECURSIVE family(id) AS (SELECT id FROM {table} WHERE id = %s"
+            f" UNION ALL SELECT child.id FROM {table} child JOIN family ON child.parent_id = family.id)"
+            " SELECT id FROM family"
+        )
+        return self.filter(pk__in=RawSQL(family, [pk]))
+
+    def with_children_count(self) -> Self:
+        """Each with `children_count`."""
+        children = (
+            self.model.objects.order_by().filter(parent=OuterRef("pk")).values("parent").annotate(all=Count("pk"))
+        )
+        return self.annotate(children_count=Coalesce(Subquery(children.values("all")), 0))
+
+    def kept(self) -> Self:
+        """Those that are not in the trash."""
+        return self.filter(deleted_at=None)
 
     def active(self) -> Self:
         return self.filter(status__in=RUN_ACTIVE)
 
-    def final(self) -> Self:
-        return self.filter(status__in=RUN_FINAL)
-
     def without_a_living_worker(self) -> Self:
         """Runs that somebody has to go on following: their lease is given back or over, by the database's clock."""
-        return self.filter(Q(lease_until=None) | Q(lease_until__lt=Now()), status__in=RUN_OWNED)
+        executed = self.filter(compute_target__isnull=False, status__in=RUN_OWNED)
+        return executed.filter(Q(lease_until=None) | Q(lease_until__lt=Now()))
 
     def move(self, run: Run, new: RunStatus, *, reason: str = "", by: Any = None, **fields: Any) -> None:
         """The only writer of a run's status: legal by the table, compare-and-set, one event in the same transaction.
@@ -60,7 +80,7 @@ class RunQuerySet(WorkspaceScoped["Run"]):
             raise IllegalMove(f"A run that is {old.label.lower()} cannot become {new.label.lower()}.", old=old, new=new)
         with transaction.atomic():
             won = self.model.objects.filter(pk=run.pk, status=old, attempt=run.attempt).update(
-                status=new, revision=F("revision") + 1, **{RUN_MOMENTS[new]: Now()}, **fields
+                status=new, revision=F("revision") + 1, **{RUN_MOMENTS[new]: Now(), **fields}
             )
             if not won:
                 raise StaleState(f"Run {run.uid} was changed by somebody else first.")

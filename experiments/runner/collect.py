@@ -57,18 +57,6 @@ def walk_outputs(
     return _walk(run_dir, skipped, max_files, max_bytes), skipped
 
 
-def open_regular(run_dir: Path, name: str) -> BinaryIO:
-    """The artifact `name` of a run, opened without following any symlink. FileNotFoundError, OSError."""
-    parts = tuple(name.split("/"))
-    for folder, prefix in _SOURCES:
-        if parts[: len(prefix)] == prefix and len(parts) > len(prefix):
-            try:
-                return open(beneath.open_regular(run_dir, (*folder, *parts[len(prefix) :])), "rb")
-            except FileNotFoundError:
-                continue
-    raise FileNotFoundError(f"no such artifact: {name!r}")
-
-
 def _split(path: str) -> tuple[str, ...]:
     return tuple(path.split("/"))
 

@@ -24,17 +24,21 @@ class RunFiles:
         self._run_dir = run_dir
         self._parts: dict[str, tuple[str, ...]] = {}
 
-    def log_names(self) -> dict[str, Path]:
-        """Stream name → path of every log there is now: what was printed, and the files below ./logs."""
-        self._parts = {STD_LOG_NAME: tuple(STD_LOG.split("/"))}
-        folder = tuple(WORK_LOGS.split("/"))
-        for found in beneath.walk(self._run_dir, folder, depth=MAX_LOG_DEPTH):
-            if len(self._parts) > MAX_LOGS:
+    def log_sizes(self) -> dict[str, int]:
+        """Stream name → bytes of every log there is now: what was printed, and the files below ./logs.
+
+        Nothing is opened but folders, so that a look at logs that do not grow is cheap.
+        """
+        self._parts = {STD_LOG_NAME: _STD_LOG}
+        sizes = {STD_LOG_NAME: self._std_log_size()}
+        for found in beneath.walk(self._run_dir, _WORK_LOGS, depth=MAX_LOG_DEPTH):
+            if len(sizes) > MAX_LOGS:
                 break
             if not found.problem:
-                name = printable("/".join(("logs", *found.parts[len(folder) :])))
-                self._parts.setdefault(name, found.parts)  # of two names that print alike the first is shown
-        return {name: self._run_dir.joinpath(*parts) for name, parts in self._parts.items()}
+                name = printable("/".join(("logs", *found.parts[len(_WORK_LOGS) :])))
+                if name not in sizes:  # of two names that print alike the first is shown
+                    self._parts[name], sizes[name] = found.parts, found.size
+        return sizes
 
     def read_log(self, name: str, offset: int, limit: int = _CHUNK, *, final: bool = False) -> bytes:
         """At most `limit` (≥ 4) bytes of the log `name` from `offset` on; empty when there is nothing new.
@@ -42,7 +46,7 @@ class RunFiles:
         A UTF-8 sequence that is not whole yet is held back, unless `final`. KeyError: no such log.
         """
         if name not in self._parts:
-            self.log_names()
+            self.log_sizes()
         try:
             descriptor = beneath.open_regular(self._run_dir, self._parts[name])
         except OSError:
@@ -69,6 +73,15 @@ class RunFiles:
             return _read_records(descriptor, offset, limit)
         finally:
             os.close(descriptor)
+
+    def _std_log_size(self) -> int:
+        try:
+            return os.lstat(self._run_dir / STD_LOG).st_size
+        except OSError:
+            return 0
+
+
+_STD_LOG, _WORK_LOGS = tuple(STD_LOG.split("/")), tuple(WORK_LOGS.split("/"))
 
 
 def _read_records(descriptor: int, offset: int, limit: int) -> tuple[list[Record], int, int]:

@@ -45,6 +45,7 @@ class Failure:
 class _Line:
     text: str
     offset: int
+    in_group: bool  # it stands at the margin of an exception group
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,14 @@ class _Traceback:
     frames: tuple[Frame, ...]
     start: int  # index of its first line
     end: int  # index of the line after its last
+    parts: tuple[tuple[str, str], ...] = ()  # of an exception group: types and messages of what is in it
 
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _GROUP = re.compile(r"^ *(?:\| |\+ (?=Exception Group))")
+_MARGIN = re.compile(r"^ +[|+]")
 _HEADER = re.compile(r"^(?:Exception Group )?Traceback \(most recent call last\):\s*$")
+_LATE_HEADER = re.compile(r"(?:Exception Group )?Traceback \(most recent call last\):(?:\s|\x1b\[[0-9;?]*[A-Za-z])*$")
 _FRAME = re.compile(r'^  File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<function>.*))?$')
 _EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:: ?(?P<message>.*))?$")
 _SYNTAX = re.compile(r"^(?:SyntaxError|IndentationError|TabError)\b")
@@ -92,7 +96,8 @@ def summarise(log_tail: str) -> Failure | None:
         if not any(_CHAINED.match(line.text) for line in lines[earlier.end : chain[0].start]):
             break
         chain.insert(0, earlier)
-    hints = (hint_for(item.exception.rpartition(".")[2], item.message) for item in reversed(chain))
+    causes = [cause for item in reversed(chain) for cause in ((item.exception, item.message), *item.parts)]
+    hints = (hint_for(exception.rpartition(".")[2], message) for exception, message in causes)
     place = _own_place(last.frames)
     return Failure(
         exception=last.exception,
@@ -106,11 +111,24 @@ def summarise(log_tail: str) -> Failure | None:
 
 
 def _lines(text: str) -> list[_Line]:
+    """Without colours and the margins of exception groups; a header is a line of its own whatever stood before it."""
+    raw_lines = text.split("\n")
     lines, offset = [], 0
-    for raw in text.split("\n"):
-        lines.append(_Line(_GROUP.sub("", _ANSI.sub("", raw.rstrip("\r"))), offset))
+    for raw, following in zip(raw_lines, [*raw_lines[1:], ""], strict=True):
+        line, start = _plain_text(raw), 0
+        # A progress bar, or a print without a newline. Only with a frame below: else somebody prints about tracebacks.
+        late = None if _HEADER.match(line) else _LATE_HEADER.search(raw)
+        if late and _FRAME.match(_plain_text(following)):
+            start = late.start()
+            lines.append(_Line(_plain_text(raw[:start]), offset, False))
+            line = _plain_text(raw[start:])
+        lines.append(_Line(line, offset + start, bool(_MARGIN.match(_ANSI.sub("", raw)))))
         offset += len(raw) + 1
     return lines
+
+
+def _plain_text(raw: str) -> str:
+    return _GROUP.sub("", _ANSI.sub("", raw.rstrip("\r")))
 
 
 def _tracebacks(lines: list[_Line]) -> list[_Traceback]:
@@ -149,10 +167,26 @@ def _read(lines: list[_Line], start: int, index: int) -> _Traceback | None:
         return None
     message = [exception["message"] or ""]
     index += 1
+    parts: list[tuple[str, str]] = []
+    if lines[index - 1].in_group:
+        index, parts = _read_parts(lines, index)
+        message += [": ".join(filter(None, part)) for part in parts[: _MESSAGE_LINES - 1]]
     while index < len(lines) and len(message) < _MESSAGE_LINES and _continues(lines[index].text):
         message.append(lines[index].text)
         index += 1
-    return _Traceback(exception["type"], "\n".join(message)[:MAX_MESSAGE], tuple(frames), start, index)
+    whole = "\n".join(message)[:MAX_MESSAGE]
+    return _Traceback(exception["type"], whole, tuple(frames), start, index, tuple(parts))
+
+
+def _read_parts(lines: list[_Line], index: int) -> tuple[int, list[tuple[str, str]]]:
+    """The index behind an exception group, and the exceptions in it."""
+    parts = []
+    while index < len(lines) and lines[index].in_group:
+        match = _EXCEPTION.match(lines[index].text)
+        if match:
+            parts.append((match["type"], match["message"] or ""))
+        index += 1
+    return index, parts
 
 
 def _continues(text: str) -> bool:

@@ -1,58 +1,163 @@
 """One function for each thing that a person can do; pages, the API, the SDK and MLflow's dialect call the same ones."""
 
-from experiments.services.artifacts import artifact, open_artifact
-from experiments.services.compute import compute_overview
+from experiments.services.artifacts import add_artifacts, artifact, delete_artifacts, open_artifact, put_artifact
+from experiments.services.building import cancel_build, read_build_log, request_build
+from experiments.services.client_runs import finish_run, start_run
+from experiments.services.compute import compute_overview, target_named
+from experiments.services.data import (
+    Added,
+    Folder,
+    add_data_files,
+    data_file,
+    delete_data_files,
+    folders_in,
+    open_stored,
+    with_prefix,
+)
+from experiments.services.datasets import Kept, create_dataset, dataset_file, delete_dataset, users_of
+from experiments.services.described import DATASET_LIMITS, DescribedDataset, log_datasets
 from experiments.services.environments import (
     Checked,
     add_version,
-    cancel_build,
     check_definition,
     install_curated,
     lock_difference,
-    read_build_log,
-    request_build,
+    rerun_problem,
     usual_seconds,
+)
+from experiments.services.experiments import (
+    DEFAULT,
+    archive_experiment,
+    create_experiment,
+    default_experiment,
+    delete_experiment,
+    make_experiment,
+    rename_experiment,
+    restore_experiment,
+    trash_experiment,
+    untrash_experiment,
+    update_experiment,
 )
 from experiments.services.explain import PhaseSpan, explain_preparing, explain_scaling, phases
 from experiments.services.logs import LogFile, LogPart, log_files, read_log
-from experiments.services.metrics import azure_metrics, log_metrics, logged_values, metric_summaries, series
-from experiments.services.runs import cancel_run, remove_tags, rerun, set_tags
-from experiments.services.snapshots import Taken, manifest_of, take_files, take_zip
+from experiments.services.metrics import (
+    azure_metrics,
+    history,
+    log_batch,
+    log_metrics,
+    logged_values,
+    metric_summaries,
+    series,
+    write_batch,
+)
+from experiments.services.runs import (
+    add_properties,
+    cancel_run,
+    remove_tags,
+    require_writer,
+    rerun,
+    set_tags,
+    trash_run,
+    untrash_run,
+    update_run,
+)
+from experiments.services.snapshots import (
+    Taken,
+    manifest_of,
+    plan_snapshot,
+    take_files,
+    take_manifest,
+    take_zip,
+    zip_of,
+)
 from experiments.services.submit import submit_run
+from experiments.services.targets import create_target, delete_target, update_target
+from experiments.services.uploads import Named, named_manifest, upload
 
 __all__ = [
+    "DATASET_LIMITS",
+    "DEFAULT",
+    "Added",
     "Checked",
+    "DescribedDataset",
+    "Folder",
+    "Kept",
     "LogFile",
     "LogPart",
+    "Named",
     "PhaseSpan",
     "Taken",
+    "add_artifacts",
+    "add_data_files",
+    "add_properties",
     "add_version",
+    "archive_experiment",
     "artifact",
     "azure_metrics",
     "cancel_build",
     "cancel_run",
     "check_definition",
     "compute_overview",
+    "create_dataset",
+    "create_experiment",
+    "create_target",
+    "data_file",
+    "dataset_file",
+    "default_experiment",
+    "delete_artifacts",
+    "delete_data_files",
+    "delete_dataset",
+    "delete_experiment",
+    "delete_target",
     "explain_preparing",
     "explain_scaling",
+    "finish_run",
+    "folders_in",
+    "history",
     "install_curated",
     "lock_difference",
+    "log_batch",
+    "log_datasets",
     "log_files",
     "log_metrics",
     "logged_values",
+    "make_experiment",
     "manifest_of",
     "metric_summaries",
+    "named_manifest",
     "open_artifact",
+    "open_stored",
     "phases",
+    "plan_snapshot",
+    "put_artifact",
     "read_build_log",
     "read_log",
     "remove_tags",
+    "rename_experiment",
     "request_build",
+    "require_writer",
     "rerun",
+    "rerun_problem",
+    "restore_experiment",
     "series",
     "set_tags",
+    "start_run",
     "submit_run",
     "take_files",
+    "take_manifest",
     "take_zip",
+    "target_named",
+    "trash_experiment",
+    "trash_run",
+    "untrash_experiment",
+    "untrash_run",
+    "update_experiment",
+    "update_run",
+    "update_target",
+    "upload",
+    "users_of",
     "usual_seconds",
+    "with_prefix",
+    "write_batch",
+    "zip_of",
 ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models.functions import Now
 
 from experiments import environments as conda
 from experiments.models import ComputeTarget, EnvironmentBuild, EnvironmentVersion, Run
 from experiments.querysets.runs import from_now
-from experiments.services import dispatch
+from experiments.services import compute, dispatch
 from experiments.services.journal import Journal
 from experiments.status import BuildStatus, RunStatus
 from mlportal.access.models import User
@@ -20,7 +21,9 @@ from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import PortalError, StaleState, Unavailable
 from mlportal.node import node_name
+from mlportal.texts import storable
 
+logger = logging.getLogger(__name__)
 TRY_AGAIN_SECONDS = 600
 ANY_NODE = ""  # of a build that no machine has taken yet
 
@@ -44,7 +47,10 @@ def open_build(version: EnvironmentVersion, *, node: str | None = None) -> tuple
     while True:
         try:
             with transaction.atomic():
-                return EnvironmentBuild.objects.create(version=version, node=node), True
+                # By the database's clock: whether a run came before it or after is read from it.
+                build = EnvironmentBuild.objects.create(version=version, node=node, created_at=Now())
+            build.refresh_from_db()
+            return build, True
         except IntegrityError:
             running = EnvironmentBuild.objects.under_way().filter(version=version, node=node).first()
             if running:
@@ -102,33 +108,81 @@ def carry_out(build: EnvironmentBuild) -> None:
         except conda.Canceled:
             EnvironmentBuild.objects.move(build, BuildStatus.CANCELED, error="The build was canceled.")
         except (conda.EnvironmentProblem, PortalError, OSError) as error:
-            journal.write(f"failed: {error}")
-            EnvironmentBuild.objects.move(build, BuildStatus.FAILED, error=str(error)[:10_000])
+            _fail(build, journal, str(error))
+        except DatabaseError:
+            raise
+        except Exception as error:  # a defect of ours: without an end the run would wait, and be built for, for ever
+            logger.exception("%s failed.", build)
+            _fail(
+                build,
+                journal,
+                f"The portal itself failed ({type(error).__name__}: {error}); the worker's log says more.",
+            )
     settle(build)
+
+
+def _fail(build: EnvironmentBuild, journal: Journal, why: str) -> None:
+    why = storable(why)[:10_000]
+    journal.write(f"failed: {why}")
+    EnvironmentBuild.objects.move(build, BuildStatus.FAILED, error=why)
 
 
 def settle(build: EnvironmentBuild) -> None:
     """A build came to its end: tell the runs that wait for it."""
     for run in Run.objects.filter(build=build, status=RunStatus.PREPARING):
-        if build.status == BuildStatus.FAILED or build.cancel_requested_at:
+        was_canceled = build.status == BuildStatus.CANCELED and build.cancel_requested_at  # not by the reaper
+        if build.status == BuildStatus.FAILED or was_canceled:
             fail_run(run, build)
         else:
             dispatch.wake(run)
     waiting = Run.objects.filter(environment_version=build.version, status=RunStatus.QUEUED)
+    if build.status == BuildStatus.FAILED:
+        for run in waiting.select_related("compute_target"):
+            if nobody_can_build(run):
+                fail_run(run, build)
     for target in ComputeTarget.objects.filter(runs__in=waiting).distinct():  # another machine prepared them
         dispatch.wake_target(target)
+
+
+def failures_on_target(run: Run) -> list[EnvironmentBuild]:
+    """The builds of the run's environment that failed lately on machines of its target, one a machine."""
+    if run.compute_target is None:
+        return []
+    builds = EnvironmentBuild.objects.filter(
+        version=run.environment_version, node__in=run.compute_target.nodes.values("name")
+    )
+    newest = {build.node: build for build in builds.order_by("pk")}
+    failed = builds.filter(status=BuildStatus.FAILED, ended_at__gt=from_now(-TRY_AGAIN_SECONDS))
+    return [build for build in failed if newest[build.node] == build]
+
+
+def nobody_can_build(run: Run) -> bool:
+    """Whether every machine that serves the run's target has tried lately, and failed."""
+    living = compute.living_nodes(run.compute_target)
+    return bool(living) and living <= {build.node for build in failures_on_target(run)}
 
 
 def fail_run(run: Run, build: EnvironmentBuild) -> None:
     """The build that the run waited for has failed, or somebody canceled it."""
     failure = {"type": "Environment", "message": build.error, "build": build.pk}
     try:
-        Run.objects.move(run, RunStatus.FAILED, reason="The environment could not be built.", failure=failure)
+        Run.objects.move(run, RunStatus.FAILED, reason=why_failed(build), failure=failure)
     except StaleState:
         return
 
 
+def why_failed(build: EnvironmentBuild) -> str:
+    """One line; the whole is the build's error."""
+    if build.status == BuildStatus.CANCELED:
+        return "The build of its environment was canceled."
+    where = f" on {build.node}" if build.node else ""
+    why = " ".join(build.error.split())
+    return f"Its environment could not be built{where}: {why if len(why) <= 300 else why[:299].rstrip(' .') + '…'}"
+
+
 def _resolve_and_build(build: EnvironmentBuild, journal: Journal) -> None:
+    if build.cancel_requested_at:
+        raise conda.Canceled("The build was canceled.")
     started = time.monotonic()
     version = build.version
     spec = conda.parse_conda_yaml(
@@ -154,9 +208,9 @@ def _resolve_and_build(build: EnvironmentBuild, journal: Journal) -> None:
     EnvironmentBuild.objects.move(build, BuildStatus.BUILDING, changes=_changes(version, lock))
     built = conda.build(lock, interpreter, Path(settings.ENVIRONMENTS_DIR), **journal.how())
     journal.write(f"ready in {time.monotonic() - started:.1f} s")
-    EnvironmentBuild.objects.move(
-        build, BuildStatus.READY, seconds=time.monotonic() - started, size_bytes=built.size_bytes
-    )
+    # Without seconds nothing was built: another version with the same lock was there already.
+    seconds = None if built.hit else time.monotonic() - started
+    EnvironmentBuild.objects.move(build, BuildStatus.READY, seconds=seconds, size_bytes=built.size_bytes)
 
 
 def _keep_lock(version: EnvironmentVersion, lock: conda.Lock) -> None:

@@ -1,6 +1,8 @@
 """Messages to workers. A message is only a wake-up: it may get lost (beat sends it again) or come twice (nothing changes)."""
 
 import logging
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +13,7 @@ from kombu.exceptions import OperationalError
 from experiments.models import ComputeNode, ComputeTarget, EnvironmentBuild, Run
 from experiments.status import RUN_OWNED, RunStatus
 from mlportal.celery import app
+from mlportal.sender import Sender
 
 logger = logging.getLogger(__name__)
 PREPARE, TAKE_NEXT, FOLLOW, BUILD = (
@@ -23,14 +26,21 @@ PREPARE, TAKE_NEXT, FOLLOW, BUILD = (
 
 def send(task: str, *args: Any, queue: str) -> None:
     """Send after the commit. A broker that is away is no error: the row is saved, and beat sends again."""
+    if settings.BROKER_URL.startswith("filesystem:"):  # a file is written at once
+        transaction.on_commit(partial(_deliver, task, args, queue))
+    else:
+        transaction.on_commit(partial(_sender.send, task, args, queue, True))
 
-    def now() -> None:
-        try:
-            app.send_task(task, args=args, queue=queue, retry=False)
-        except (OperationalError, OSError) as error:
-            logger.warning("The broker is away (%s); %s%r will be sent again.", error, task, args)
 
-    transaction.on_commit(now)
+def _deliver(task: str, args: Sequence[Any], queue: str, retry: bool = False) -> None:
+    """`retry`: some times, as the connection that is kept may be to a broker that was restarted meanwhile."""
+    try:
+        app.send_task(task, args=args, queue=queue, retry=retry)
+    except (OperationalError, OSError) as error:
+        logger.warning("The broker is away (%s); %s%r will be sent again.", error, task, args)
+
+
+_sender = Sender(_deliver)
 
 
 def wake(run: Run) -> None:

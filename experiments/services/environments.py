@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -12,43 +13,15 @@ from django.db import transaction
 from django.db.models import Avg, F
 
 from experiments import environments as conda
-from experiments.models import Environment, EnvironmentBuild, EnvironmentVersion
-from experiments.services.building import (
-    cancel_build,
-    cancel_builds_nobody_waits_for,
-    carry_out,
-    fail_run,
-    failed_here_lately,
-    is_built_here,
-    open_build,
-    python_of,
-    read_build_log,
-    request_build,
-)
+from experiments.models import ComputeTarget, Environment, EnvironmentBuild, EnvironmentVersion
+from experiments.services import compute
 from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import BadInput
 
-__all__ = [
-    "Checked",
-    "add_version",
-    "cancel_build",
-    "cancel_builds_nobody_waits_for",
-    "carry_out",
-    "check_definition",
-    "fail_run",
-    "failed_here_lately",
-    "install_curated",
-    "is_built_here",
-    "lock_difference",
-    "open_build",
-    "python_of",
-    "read_build_log",
-    "request_build",
-    "usual_seconds",
-]
 NAME_CHARACTERS = 255
+PYTHON_LINE = re.compile(r"^(\s*-\s*)python(?![\w.-]).*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -61,8 +34,11 @@ class Checked:
     errors: list[dict[str, Any]] = field(default_factory=list)
 
 
-def check_definition(text: str, *, as_of: date | None = None) -> Checked:
-    """Never raises for what the text says: errors and notes carry {text or message, line, key}."""
+def check_definition(text: str, *, as_of: date | None = None, target: ComputeTarget | None = None) -> Checked:
+    """Never raises for what the text says: errors and notes carry {text or message, line, key}.
+
+    The Pythons are those of the target's machines, without a target those of all.
+    """
     try:
         spec = conda.parse_conda_yaml(text, policy=policy())
     except conda.EnvironmentFileError as error:
@@ -76,7 +52,7 @@ def check_definition(text: str, *, as_of: date | None = None) -> Checked:
             {"text": f"The date {as_of} replaces the one in the file, {spec.as_of}.", "line": None, "key": None}
         )
     try:
-        choice = conda.choose(spec.python, conda.discover(settings.EXTRA_PYTHONS), as_of=as_of or spec.as_of)
+        choice = conda.choose(spec.python, compute.pythons_of(target), as_of=as_of or spec.as_of)
     except conda.InterpreterNotFound as error:
         return Checked(spec=spec, notes=notes, errors=[{"message": str(error), "line": None, "key": "python"}])
     if choice.note:
@@ -86,7 +62,13 @@ def check_definition(text: str, *, as_of: date | None = None) -> Checked:
 
 @transaction.atomic
 def add_version(
-    workspace: Workspace, name: str, text: str, *, as_of: date | None = None, by: User
+    workspace: Workspace,
+    name: str,
+    text: str,
+    *,
+    as_of: date | None = None,
+    target: ComputeTarget | None = None,
+    by: User,
 ) -> EnvironmentVersion:
     """The version of this definition; the one that is there when somebody wrote an equal one before.
 
@@ -99,7 +81,43 @@ def add_version(
     environment, _ = Environment.objects.get_or_create(workspace=workspace, name=name)
     if environment.curated:
         raise BadInput(f"{name} is one of the portal's own environments; choose another name for yours.", field="name")
-    return _version_of(environment, text, as_of, by)
+    return _version_of(environment, text, as_of, by, target)
+
+
+def version_as_of(
+    version: EnvironmentVersion, as_of: date, *, target: ComputeTarget | None = None, by: User
+) -> EnvironmentVersion:
+    """The same environment with the packages of that day, for machines of this target."""
+    environment = version.environment
+    name = f"{environment.name}-as-of-{as_of}" if environment.curated else environment.name
+    return add_version(
+        environment.workspace, name, _text_for(version, as_of, target), as_of=as_of, target=target, by=by
+    )
+
+
+def rerun_problem(version: EnvironmentVersion, as_of: date, *, target: ComputeTarget | None = None) -> str:
+    """Why its packages cannot be taken as of that day; "" when they can, as far as its Python tells."""
+    checked = check_definition(_text_for(version, as_of, target), as_of=as_of, target=target)
+    if checked.errors:
+        return str(checked.errors[0]["message"])
+    if checked.interpreter is None or conda.released(checked.interpreter.version) <= as_of:
+        return ""
+    python = checked.interpreter.version
+    return (
+        f"Packages of {as_of} have no wheels for Python {python.major}.{python.minor}, the oldest that {version} "
+        f"finds here: it came out on {conda.released(python)}. An older Python has to be named in its YAML, or installed."
+    )
+
+
+def _text_for(version: EnvironmentVersion, as_of: date, target: ComputeTarget | None) -> str:
+    """Its definition. The Python of a curated one was the portal's choice, and gives way when that day cannot know it."""
+    text = version.definition
+    if not version.environment.curated:
+        return text
+    python = check_definition(text, as_of=as_of, target=target).interpreter
+    if python is not None and conda.knows(as_of, python.version):
+        return text
+    return PYTHON_LINE.sub(rf"\1python  # whichever goes with {as_of}; {version} asks for another", text)
 
 
 def install_curated(workspace: Workspace) -> None:
@@ -112,8 +130,10 @@ def install_curated(workspace: Workspace) -> None:
             _version_of(environment, shipped.text, None, None)
 
 
-def _version_of(environment: Environment, text: str, as_of: date | None, by: User | None) -> EnvironmentVersion:
-    checked = check_definition(text, as_of=as_of)
+def _version_of(
+    environment: Environment, text: str, as_of: date | None, by: User | None, target: ComputeTarget | None = None
+) -> EnvironmentVersion:
+    checked = check_definition(text, as_of=as_of, target=target)
     # A missing interpreter is this machine's lack, not the file's fault: another machine of the portal may have it.
     if checked.spec is None:
         errors = checked.errors

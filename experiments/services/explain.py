@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from experiments.models import Run
-from experiments.services import compute, environments
-from experiments.status import Phase, RunStatus
+from experiments.models import EnvironmentBuild, Run
+from experiments.services import building, compute, environments
+from experiments.status import BuildStatus, Phase, RunStatus
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,19 @@ def phases(run: Run) -> list[PhaseSpan]:
 
 
 def explain_preparing(run: Run) -> dict[str, Any]:
-    """{hit (None: not known yet), usual_seconds, changes, notes, python, as_of, build}"""
-    version = run.environment_version
-    if version is None:
-        return {
-            "hit": None,
-            "usual_seconds": None,
-            "changes": [],
-            "notes": [],
-            "python": "",
-            "as_of": None,
-            "build": None,
-        }
+    """{label, colour, told (a sentence), usual_seconds, changes, notes, python, as_of, build}"""
+    label, colour, told = _way_of_environment(run)
+    version, build = run.environment_version, run.build
     return {
-        "hit": None if run.queued_at is None and run.build_id is None else run.build_id is None,
-        "usual_seconds": environments.usual_seconds(version),
-        "changes": list(run.build.changes) if run.build else [],
-        "notes": version.notes,
-        "python": version.python_version,
-        "as_of": version.as_of,
-        "build": run.build,
+        "label": label,
+        "colour": colour,
+        "told": told,
+        "usual_seconds": version and environments.usual_seconds(version),
+        "changes": list(build.changes) if build else [],
+        "notes": version.notes if version else [],
+        "python": version.python_version if version else "",
+        "as_of": version.as_of if version else None,
+        "build": build,
     }
 
 
@@ -63,11 +56,50 @@ def explain_scaling(run: Run) -> dict[str, Any]:
 
 
 def _preparing(run: Run) -> str:
-    if run.build_id is None:
-        return "Its environment was in the cache." if run.queued_at else "Looking for its environment."
-    if run.is_final and not run.queued_at:
-        return "It ended before its environment was built."
-    return "Its environment was built." if run.queued_at else "Its environment is being built."
+    if run.queued_at is None and run.build and run.build.status == BuildStatus.FAILED:
+        return building.why_failed(run.build)
+    return _way_of_environment(run)[2]
+
+
+def _way_of_environment(run: Run) -> tuple[str, str, str]:
+    """How the run came to its environment, or is coming to it: a label, its colour, a sentence."""
+    build = run.build
+    if run.queued_at is None:
+        return _not_there_yet(run, build)
+    # Its build may go on elsewhere, or have come to nothing, when the environment was found by another way.
+    if build is None or build.seconds is None or build.ended_at is None or build.ended_at > run.queued_at:
+        return "found in the cache", "green", "Its environment was there already, so nothing was built."
+    if _joined(run, build):
+        told = f"Its environment was being built on {_place(build)} already when the run came, which waited for that."
+        return "waited for another's build", "azure", told
+    return "built for this run", "azure", f"Its environment was built on {_place(build)}."
+
+
+def _not_there_yet(run: Run, build: EnvironmentBuild | None) -> tuple[str, str, str]:
+    status = build and build.status
+    if build and status == BuildStatus.FAILED:
+        return "failed", "red", f"Its environment could not be built on {_place(build)}."
+    if run.is_final:
+        if build and status == BuildStatus.CANCELED and run.failure:
+            return "not finished", "secondary", building.why_failed(build)
+        return "not finished", "secondary", "It ended before its environment was there."
+    if build is None or status == BuildStatus.READY:
+        return "not known yet", "secondary", "Looking for its environment."
+    if status == BuildStatus.CANCELED:
+        return "starts again", "yellow", f"Its environment is looked for again; the last build ended: {build.error}"
+    if _joined(run, build):
+        told = f"Its environment was being built on {_place(build)} already; the run waits for that."
+        return "another's build", "azure", told
+    return "being built", "azure", f"Its environment is being built on {_place(build)}."
+
+
+def _joined(run: Run, build: EnvironmentBuild) -> bool:
+    """Whether the build was under way when the run came: for another run, or because somebody asked for it."""
+    return run.preparing_at is not None and build.created_at < run.preparing_at
+
+
+def _place(build: EnvironmentBuild) -> str:
+    return build.node or "one of the machines"
 
 
 def _scaling(run: Run) -> str:
@@ -76,10 +108,13 @@ def _scaling(run: Run) -> str:
     if run.status != RunStatus.QUEUED:
         return ""
     place = compute.queue_place(run)
-    return f"Number {place['position']} in the queue of {place['target']}; {place['busy']} of {place['slots']} slots are busy."
+    words = f"Number {place['position']} in the queue of {place['target']}; {place['busy']} of {place['slots']} slots are busy."
+    return " ".join([words, *(building.why_failed(build) for build in building.failures_on_target(run))])
 
 
 def _running(run: Run) -> str:
+    if run.is_client_side:
+        return "Its client ended." if run.ended_at else "Its client runs it, outside of the portal."
     if run.finalizing_at is None:
         return "Cancel was requested." if run.cancel_requested_at else "The script runs."
     if run.exit_code is not None:
@@ -88,4 +123,6 @@ def _running(run: Run) -> str:
 
 
 def _post_processing(run: Run) -> str:
+    if run.is_client_side:
+        return "Nothing was left to be stored."
     return "Outputs and logs were stored." if run.ended_at else "Outputs and logs are being stored."

@@ -111,7 +111,7 @@ def _verdict(run: Run, ended: Exit | None, directory: Path) -> tuple[RunStatus, 
         }
         if ended.reason == "canceled":
             return RunStatus.CANCELED, fields
-        if ended.reason == "exited" and ended.exit_code == 0:
+        if ended.succeeded:
             return (RunStatus.FAILED if run.failure else RunStatus.COMPLETED), fields
     fields["failure"] = _failure(run, ended, directory)
     return RunStatus.FAILED, fields

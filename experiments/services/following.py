@@ -7,9 +7,9 @@ a point is there exactly once, whatever dies in between. The next worker goes on
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from pathlib import Path
 
 from django.conf import settings
 from django.db import OperationalError, close_old_connections, transaction
@@ -25,7 +25,8 @@ from mlportal.errors import StaleState
 logger = logging.getLogger(__name__)
 RECORDS = "metrics.jsonl"
 READ_BYTES = 1 << 20
-QUICK, SLOW = 0.05, 0.25  # seconds between looks: after something came, and when nothing does
+QUICK, SLOW = 0.05, 0.25  # seconds between looks at the folder: after something came, and when nothing does
+ASK_SECONDS = 0.5  # between looks at the row: was the run canceled, is it still this worker's?
 DATABASE_AWAY_SECONDS = 2.0
 
 
@@ -34,21 +35,18 @@ def follow(run: Run, stop: threading.Event) -> bool:
 
     Raises StaleState when another worker has adopted the run.
     """
-    directory = run_directory(run)
-    pause, renewed = QUICK, 0.0
+    follower = Follower(run)
+    pause = QUICK
     while True:
-        done = not launch.is_alive(directory)
+        done = not launch.is_alive(follower.directory)
         try:
-            if time.monotonic() - renewed > settings.LEASE_SECONDS / 4:
-                Run.objects.renew(run, seconds=settings.LEASE_SECONDS)
-                renewed = time.monotonic()
-            if Run.objects.filter(pk=run.pk, cancel_requested_at__isnull=False).exists():
-                launch.request_cancel(directory)
-            shipped = ship(run, directory, final=done)
+            follower.ask()
+            shipped = follower.ship(final=done)
         except OperationalError as error:  # the database is away: the folder keeps everything until it is back
             logger.warning("Run %s: the database does not answer (%s); trying again.", run.uid, error)
             close_old_connections()
             stop.wait(DATABASE_AWAY_SECONDS)
+            follower = Follower(run)
             shipped, done = False, False
         if done and not shipped:
             return True
@@ -59,32 +57,57 @@ def follow(run: Run, stop: threading.Event) -> bool:
         stop.wait(0 if done else pause)
 
 
-def ship(run: Run, directory: Path, *, final: bool) -> bool:
-    """Ship what is new since the stored offsets; False when there was nothing."""
-    files = RunFiles(directory)
-    offsets = dict(FollowedFile.objects.filter(run=run).values_list("name", "offset"))
-    new_logs = {
-        name: data
-        for name in files.log_names()
-        if (data := files.read_log(name, offsets.get(name, 0), READ_BYTES, final=final))
-    }
-    records, end, bad = files.read_records(offsets.get(RECORDS, 0), READ_BYTES)
-    moved = end != offsets.get(RECORDS, 0)
-    if not new_logs and not moved:
-        return False
-    with transaction.atomic():
-        if not Run.objects.owned_by(run).update(revision=F("revision") + 1):
-            raise StaleState(f"Run {run.uid} was adopted by another worker, or given up.")
-        for name, data in new_logs.items():
-            logs.append_log(run, name, offsets.get(name, 0), data)
-            _keep(run, name, offsets.get(name, 0) + len(data))
-        if moved:
-            metrics.ingest(run, records)
-            _keep(run, RECORDS, end)
-    if bad:
-        logger.warning("Run %s: %d lines of %s are not valid and were skipped.", run.uid, bad, RECORDS)
-    return True
+class Follower:
+    """One worker's way through the files of a run. As long as nothing comes, a look costs no query."""
 
+    def __init__(self, run: Run) -> None:
+        self.directory = run_directory(run)
+        self._run = run
+        self._files = RunFiles(self.directory)
+        # As stored. Nobody else moves them while the lease is held; who writes without it is refused by `owned_by`.
+        self._offsets: dict[str, int] | None = None
+        self._asked = self._renewed = -math.inf
 
-def _keep(run: Run, name: str, offset: int) -> None:
-    FollowedFile.objects.update_or_create(run=run, name=name, defaults={"offset": offset})
+    def ask(self) -> None:
+        """Keep the lease, and hand on a request to cancel. StaleState when the run is no longer this worker's."""
+        now = time.monotonic()
+        if now - self._renewed > settings.LEASE_SECONDS / 4:
+            Run.objects.renew(self._run, seconds=settings.LEASE_SECONDS)
+            self._renewed = now
+        if now - self._asked > ASK_SECONDS:
+            if Run.objects.filter(pk=self._run.pk, cancel_requested_at__isnull=False).exists():
+                launch.request_cancel(self.directory)
+            self._asked = now
+
+    def ship(self, *, final: bool) -> bool:
+        """Ship what is new since the stored offsets; False when there was nothing."""
+        if self._offsets is None:
+            self._offsets = dict(FollowedFile.objects.filter(run=self._run).values_list("name", "offset"))
+        offsets, files = self._offsets, self._files
+        new_logs = {
+            name: data
+            for name, size in files.log_sizes().items()
+            if size > offsets.get(name, 0)
+            and (data := files.read_log(name, offsets.get(name, 0), READ_BYTES, final=final))
+        }
+        start = offsets.get(RECORDS, 0)
+        records, end, bad = files.read_records(start, READ_BYTES)
+        if not new_logs and end == start:
+            return False
+        moved = {name: offsets.get(name, 0) + len(data) for name, data in new_logs.items()}
+        with transaction.atomic():
+            if not Run.objects.owned_by(self._run).update(revision=F("revision") + 1):
+                raise StaleState(f"Run {self._run.uid} was adopted by another worker, or given up.")
+            for name, data in new_logs.items():
+                logs.append_log(self._run, name, offsets.get(name, 0), data)
+            if end != start:
+                metrics.ingest(self._run, records, bad_lines=bad)
+                moved[RECORDS] = end
+            FollowedFile.objects.bulk_create(
+                (FollowedFile(run=self._run, name=name, offset=offset) for name, offset in moved.items()),
+                update_conflicts=True,
+                unique_fields=["run", "name"],
+                update_fields=["offset"],
+            )
+        offsets |= moved
+        return True

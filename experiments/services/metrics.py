@@ -2,45 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F
-from django.utils import timezone
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 
-from experiments.metrics import Batch, Logged, Series, encode, merge, pack, read_batch, run_metrics, thin, unpack
+from experiments.metrics import (
+    Batch,
+    Limits,
+    Logged,
+    Series,
+    encode,
+    merge,
+    read_batch,
+    run_metrics,
+    thin,
+    unpack,
+)
 from experiments.metrics.logged import Kind
-from experiments.models import LoggedValue, Metric, MetricChunk, Parameter, Run, RunProperty, Tag
+from experiments.models import LoggedValue, Metric, Parameter, Run, RunProperty, Tag
+from experiments.services import points
 from experiments.services.runs import require_writer
-from mlportal.errors import BadInput
+from mlportal.errors import BadInput, Conflict
+from mlportal.texts import storable
 
-CHUNK_POINTS = 8192  # 192 KiB: a chunk that grows is written again with every batch, one that is full never
 DEFAULT_POINTS = 1000
+MOST_ASKED = 500  # names in one query: a database takes only so many parameters
+MOST_WARNINGS = 20
+BAD_LINES = "Lines of metrics.jsonl that are no valid records were skipped"
 
 
-def ingest(run: Run, records: Iterable[object]) -> Batch:
-    """Store lines of metrics.jsonl. Call it in the transaction that remembers how far the file was read."""
-    counts = dict(Metric.objects.filter(run=run).values_list("name", "count"))
-    batch = read_batch(records, counts=counts)
+def ingest(run: Run, records: Sequence[object], *, bad_lines: int = 0) -> Batch:
+    """Store lines of metrics.jsonl, and as warnings what was wrong with them; `bad_lines` were no records at all.
+
+    Call it with the run's row locked, in the transaction that remembers how far the file was read.
+    """
+    names = _scalar_names(records)
+    counts = {metric.name: metric.count for metric in _metrics_of(run, names).only("name", "count")}
+    room = settings.RUN_METRIC_NAMES - run.metrics.count() if names - counts.keys() else 0
+    batch = read_batch(records, limits=Limits(new_names=max(0, room)), counts=counts)
     store(run, batch)
+    _warn(run, [*batch.reasons, *([BAD_LINES] if bad_lines else [])])
     return batch
 
 
 @transaction.atomic
 def log_metrics(run: Run, records: Sequence[object], *, by: Any) -> Batch:
-    """The same lines over HTTP, from the run itself or a contributor. Nothing is stored when a line is not valid."""
+    """The same lines over HTTP, from the run itself or a contributor. Nothing is stored when a line is not valid.
+
+    A final run still takes numbers and tags, but how it ended stays: Conflict for `fail`.
+    """
     require_writer(run, by)
-    Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1)  # takes the row's lock: batches go one by one
+    # Takes the row's lock: batches go one by one.
+    Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1, last_logged_at=Now())
+    run.refresh_from_db(fields=["status"])
     batch = ingest(run, records)
+    if run.is_final and batch.ending and batch.ending.failed:
+        raise Conflict(f"The run is {run.get_status_display().lower()} already; that does not change any more.")
     if batch.problems:
         raise BadInput(batch.problems[0], problems=batch.problems)
     return batch
 
 
-def store(run: Run, batch: Batch) -> None:
-    for name, series in batch.scalars.items():
-        _append(run, name, series, batch.descriptions.get(name, ""))
+def log_batch(run: Run, batch: Batch, *, by: Any) -> None:
+    """What a client has put together and checked: all of it or nothing. The same batch again changes nothing.
+
+    Raises Conflict `written_once` for a parameter that has another value, Conflict `deleted` for a run in the trash.
+    """
+    require_writer(run, by)
+    write_batch(run, batch)
+
+
+@transaction.atomic
+def write_batch(run: Run, batch: Batch) -> None:
+    """The same for who was let through by `require_writer` a moment ago."""
+    if not points.touch(run):
+        raise Conflict("The run is in the trash; restore it first.", code="deleted")
+    if batch.params:
+        known = dict(run.parameters.filter(name__in=batch.params).values_list("name", "value"))
+        changed = {
+            name: known[name] for name in batch.params.keys() & known.keys() if known[name] != batch.params[name]
+        }
+        if changed:
+            listed = ", ".join(f"{name!r} is {value!r}" for name, value in sorted(changed.items()))
+            raise Conflict(
+                f"A parameter is written once. The run {run.uid} has these already: {listed}.",
+                code="written_once",
+                names=sorted(changed),
+            )
+    store(run, batch, once=True)
+
+
+def store(run: Run, batch: Batch, *, once: bool = False) -> None:
+    """`once`: points that are there already are not stored again."""
+    if batch.scalars:
+        points.append(run, batch.scalars, batch.descriptions, once=once)
     LoggedValue.objects.bulk_create(
         LoggedValue(
             run=run,
@@ -61,14 +121,19 @@ def store(run: Run, batch: Batch) -> None:
     )
     if batch.untags:
         run.tags.filter(name__in=batch.untags).delete()
-    for name, tag_value in batch.tags.items():
-        Tag.objects.update_or_create(run=run, name=name, defaults={"value": tag_value})
+    Tag.objects.bulk_create(
+        (Tag(run=run, name=name, value=value) for name, value in batch.tags.items()),
+        update_conflicts=True,
+        unique_fields=["run", "name"],
+        update_fields=["value"],
+    )
     if batch.ending and batch.ending.failed:
-        run.failure = {
+        failure = {
             "type": batch.ending.code or "run.fail",
             "message": batch.ending.message or "The script called run.fail().",
         }
-        Run.objects.filter(pk=run.pk).update(failure=run.failure)
+        if Run.objects.active().filter(pk=run.pk).update(failure=failure):
+            run.failure = failure
 
 
 def metric_summaries(run: Run) -> list[dict[str, Any]]:
@@ -110,6 +175,21 @@ def series(run: Run, names: Sequence[str], *, points: int = DEFAULT_POINTS) -> d
     return curves
 
 
+def history(run: Run, name: str) -> Series:
+    """Every point, by time, then step, then value; none when the run has no such metric."""
+    metric = run.metrics.filter(name=name).prefetch_related("chunks").first()
+    if metric is None:
+        return Series.of()
+    points = unpack(merge(bytes(chunk.data) for chunk in metric.chunks.all()))
+    keys = [
+        (time, step, value if value == value else 0.0)
+        for time, step, value in zip(points.times, points.steps, points.values, strict=True)
+    ]
+    if all(before <= after for before, after in pairwise(keys)):
+        return points
+    return points.take(sorted(range(len(keys)), key=keys.__getitem__))
+
+
 def logged_values(run: Run) -> list[LoggedValue]:
     return list(run.logged_values.all())
 
@@ -129,19 +209,26 @@ def azure_metrics(run: Run) -> dict[str, Any]:
     return encoded
 
 
-def _append(run: Run, name: str, more: Series, description: str) -> None:
-    metric, _ = Metric.objects.select_for_update().get_or_create(run=run, name=name)
-    metric.summary = metric.summary.update(more)
-    metric.description = description[:1000] or metric.description
-    metric.updated_at = timezone.now()
-    metric.save()
-    packed = pack(more)
-    last = metric.chunks.order_by("-pk").first()
-    if last and last.count + len(more) <= CHUNK_POINTS:
-        last.data, last.count = merge([bytes(last.data), packed]), last.count + len(more)
-        last.save(update_fields=["data", "count"])
-    else:
-        MetricChunk.objects.create(metric=metric, first_step=more.steps[0], count=len(more), data=packed)
+def _scalar_names(records: Iterable[object]) -> set[str]:
+    """The names of numbers that a database can be asked for."""
+    scalars = (record for record in records if isinstance(record, dict) and record.get("k") == "scalar")
+    names = {name for record in scalars if isinstance(name := record.get("n"), str)}
+    return {name for name in names if storable(name) == name}
+
+
+def _metrics_of(run: Run, names: Collection[str]) -> QuerySet[Metric]:
+    """Those of these names; all of the run when that is less to ask for."""
+    metrics = Metric.objects.filter(run=run)
+    return metrics.filter(name__in=names) if len(names) <= MOST_ASKED else metrics
+
+
+def _warn(run: Run, reasons: Sequence[str]) -> None:
+    if not reasons:
+        return
+    known: list[str] = Run.objects.values_list("warnings", flat=True).get(pk=run.pk)
+    run.warnings = list(dict.fromkeys([*known, *map(storable, reasons)]))[:MOST_WARNINGS]
+    if run.warnings != known:
+        Run.objects.filter(pk=run.pk).update(warnings=run.warnings)
 
 
 def _whole(metric: Metric) -> Series:

@@ -12,10 +12,10 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from experiments.models import ComputeNode, EnvironmentBuild, Run, Snapshot
+from experiments.models import ComputeNode, EnvironmentBuild, Run
 from experiments.querysets.runs import from_now
 from experiments.runner import launch
-from experiments.services import building, dispatch
+from experiments.services import building, datasets, dispatch, snapshots, uploads
 from experiments.status import BUILD_FINAL, RUN_FINAL, BuildStatus, RunStatus
 from mlportal.blobs import services as blobs
 from mlportal.errors import StaleState
@@ -24,7 +24,6 @@ from mlportal.node import node_name
 logger = logging.getLogger(__name__)
 RESEND_SECONDS = 15  # after which a message counts as lost
 BUILDER_SILENT_SECONDS = 30
-NODE_GONE_SECONDS = 900
 UNUSED_AFTER = timedelta(days=1)
 
 
@@ -50,11 +49,17 @@ def reap() -> None:
 
 
 def sweep() -> None:
-    """Free what nothing refers to any more: blobs and snapshots of uploads that became no run, folders of final runs."""
+    """Free what nothing in the portal's storage refers to any more: blobs and snapshots of uploads that became no run."""
     before = timezone.now() - UNUSED_AFTER
-    Snapshot.objects.filter(runs=None, created_at__lt=before).delete()
+    datasets.forget_unnamed()
+    uploads.forget_uploads()
+    snapshots.delete_unused(before)
     if freed := blobs.delete_unreferenced(before):
         logger.info("%d bytes freed.", freed)
+
+
+def sweep_run_folders() -> None:
+    """Remove this machine's folders of runs that are final, and ask scripts that still run there to end."""
     runs = Path(settings.RUNS_DIR)
     if runs.is_dir():
         names = {entry.name for entry in runs.iterdir()}
@@ -80,11 +85,12 @@ def _node_is_gone(name: str) -> bool:
     """This machine itself never is: after a long night it may reap before it has reported."""
     if name in (node_name(), building.ANY_NODE):
         return False
-    return not ComputeNode.objects.filter(name=name, seen_at__gt=from_now(-NODE_GONE_SECONDS)).exists()
+    return not ComputeNode.objects.filter(name=name, seen_at__gt=from_now(-settings.NODE_GONE_SECONDS)).exists()
 
 
 def _give_up(run: Run) -> None:
-    reason = f"The machine {run.node} has not been heard of for {NODE_GONE_SECONDS // 60} minutes."
+    silent = f"{settings.NODE_GONE_SECONDS} seconds (MLPORTAL_NODE_GONE)"
+    reason = f"The machine {run.node} has not been heard of for {silent}."
     try:
         failure = {"type": "Machine lost", "message": reason}
         # The next attempt number is nobody's: should the machine come back, its worker is refused, and ends the script.

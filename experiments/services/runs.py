@@ -1,5 +1,6 @@
 """What people do with a run that exists."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -7,21 +8,25 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from experiments.models import Run, Tag
-from experiments.services import environments
-from experiments.services.submit import clean_tags, submit_run
+from experiments.models import Run, RunProperty, Tag
+from experiments.services import building, environments
+from experiments.services.inputs import wishes_of
+from experiments.services.submit import MAX_TAG_CHARACTERS, clean_tags, submit_run
 from experiments.status import RUN_OWNED, RunStatus
 from mlportal.access.models import User
-from mlportal.access.principals import RunPrincipal
+from mlportal.access.principals import RunPrincipal, person_behind
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
-from mlportal.errors import Conflict, NotAllowed, StaleState
+from mlportal.errors import BadInput, Conflict, NotAllowed, StaleState
+from mlportal.texts import storable
+
+MAX_CHARACTERS = {"name": 255, "description": 5000}
 
 
 def cancel_run(run: Run, *, by: User) -> None:
     """Ask for the run's end. Whoever owns its process ends it; a run that nobody owns yet ends here.
 
-    Asking again changes nothing; a final run is a Conflict.
+    Asking again changes nothing; a final run is a Conflict. A run of a client ends here, too: no process of it is ours.
     """
     require(Role.CONTRIBUTOR, run.workspace, by)
     if run.is_final:
@@ -31,12 +36,12 @@ def cancel_run(run: Run, *, by: User) -> None:
         if asked.update(cancel_requested_at=Now(), revision=F("revision") + 1):
             record("run.cancel", by=by, workspace=run.workspace, subject=run.uid)
     run.refresh_from_db()
-    while run.status not in RUN_OWNED and not run.is_final:
+    while (run.is_client_side or run.status not in RUN_OWNED) and not run.is_final:
         try:
             Run.objects.move(run, RunStatus.CANCELED, reason=f"canceled by {by.get_username()}", by=by)
         except StaleState:  # it moved on in between; perhaps a worker has it now, and sees the request
             run.refresh_from_db()
-    environments.cancel_builds_nobody_waits_for(run)
+    building.cancel_builds_nobody_waits_for(run)
 
 
 def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:
@@ -45,9 +50,7 @@ def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:
         raise Conflict("This run was not started by the portal, so there is nothing to start again.")
     version = run.environment_version
     if as_of is not None and as_of != version.as_of:
-        environment = version.environment
-        name = f"{environment.name}-as-of-{as_of}" if environment.curated else environment.name
-        version = environments.add_version(run.workspace, name, version.definition, as_of=as_of, by=by)
+        version = environments.version_as_of(version, as_of, target=run.compute_target, by=by)
     return submit_run(
         run.workspace,
         experiment=run.experiment.name,
@@ -60,18 +63,88 @@ def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:
         environment_variables=run.environment_variables,
         wall_seconds=run.wall_seconds,
         tags={tag.name: tag.value for tag in run.tags.all()},
+        inputs=wishes_of(run),
         rerun_of=run,
         by=by,
     )
 
 
 def require_writer(run: Run, by: Any) -> None:
-    """A contributor of the workspace, or the run itself."""
+    """A contributor of the workspace, or the run itself or one that it descends from."""
     if isinstance(by, RunPrincipal):
-        if by.run_id != run.pk:
-            raise NotAllowed("A run's token opens that run alone.")
+        if not Run.objects.visible_to(by).filter(pk=run.pk).exists():
+            raise NotAllowed("A run's token opens that run and its children alone.")
         return
     require(Role.CONTRIBUTOR, run.workspace, by)
+
+
+@transaction.atomic
+def update_run(run: Run, *, name: str | None = None, description: str | None = None, by: User | RunPrincipal) -> None:
+    """Change what people call it; None leaves it as it is."""
+    require_writer(run, by)
+    changes = {"name": name, "description": description}
+    fields = {field: clean_text(text, field) for field, text in changes.items() if text is not None}
+    if fields:
+        Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1, **fields)
+        record("run.update", by=person_behind(by), workspace=run.workspace, subject=run.uid, changed=sorted(fields))
+
+
+@transaction.atomic
+def add_properties(run: Run, properties: Mapping[str, str], *, by: User | RunPrincipal) -> None:
+    """Properties are written once: Conflict names those that have another value already, and nothing is written."""
+    require_writer(run, by)
+    wanted = clean_properties(properties)
+    Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1)  # takes the row's lock
+    known = dict(run.properties.filter(name__in=wanted).values_list("name", "value"))
+    if others := sorted(name for name in known.keys() & wanted.keys() if known[name] != wanted[name]):
+        listed = ", ".join(others[:10])
+        raise Conflict(
+            f"A property is written once; these have a value already: {listed}.", code="exists", names=others
+        )
+    RunProperty.objects.bulk_create(
+        RunProperty(run=run, name=name, value=value) for name, value in wanted.items() if name not in known
+    )
+
+
+@transaction.atomic
+def trash_run(run: Run, *, by: User) -> None:
+    """Put it in the trash: it is listed no more and takes nothing more. Twice changes nothing.
+
+    Conflict for one that the portal executes at the moment: cancel it first.
+    """
+    require(Role.CONTRIBUTOR, run.workspace, by)
+    if not run.is_client_side and not run.is_final:
+        raise Conflict("The portal executes this run; cancel it first.", status=run.status)
+    if Run.objects.kept().filter(pk=run.pk).update(deleted_at=Now(), revision=F("revision") + 1):
+        record("run.trash", by=by, workspace=run.workspace, subject=run.uid)
+    run.refresh_from_db()
+
+
+@transaction.atomic
+def untrash_run(run: Run, *, by: User) -> None:
+    require(Role.CONTRIBUTOR, run.workspace, by)
+    trashed = Run.objects.filter(pk=run.pk).exclude(deleted_at=None)
+    if trashed.update(deleted_at=None, revision=F("revision") + 1):
+        record("run.untrash", by=by, workspace=run.workspace, subject=run.uid)
+    run.refresh_from_db()
+
+
+def clean_properties(properties: Mapping[str, Any]) -> dict[str, str]:
+    """Like tags, but each has a value."""
+    for name, value in properties.items():
+        if not name or len(name) > MAX_TAG_CHARACTERS or storable(name) != name or storable(value) != value:
+            raise BadInput(f"{storable(name)[:MAX_TAG_CHARACTERS]!r} cannot be a property.", field="properties")
+    return {name: "" if value is None else str(value) for name, value in properties.items()}
+
+
+def clean_text(text: str, field: str) -> str:
+    """BadInput when it is longer than the run's column, or holds what no database takes."""
+    text, most = text.strip(), MAX_CHARACTERS[field]
+    if storable(text) != text:
+        raise BadInput(f"The {field} holds a character that no text may have.", field=field)
+    if len(text) > most:
+        raise BadInput(f"The {field} has at most {most} characters.", field=field)
+    return text
 
 
 @transaction.atomic

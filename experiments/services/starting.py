@@ -13,7 +13,7 @@ from experiments import snapshots
 from experiments.models import ComputeTarget, Run, RunToken
 from experiments.runner import launch
 from experiments.runner.contract import Spec
-from experiments.services import dispatch, environments
+from experiments.services import building, dispatch, inputs
 from experiments.services.snapshots import manifest_of
 from experiments.status import RUN_OWNED, RunStatus
 from mlportal.access.models import digest_of, new_secret
@@ -41,15 +41,15 @@ def take_next(target: ComputeTarget, *, worker: str) -> Run | None:
         waiting = on_target.filter(status=RunStatus.QUEUED).select_related("environment_version")
         for run in waiting.order_by("queued_at", "pk"):
             assert run.environment_version is not None  # else it is not queued
-            if environments.is_built_here(run.environment_version):
+            if building.is_built_here(run.environment_version):
                 try:
                     Run.objects.claim(run, worker=worker, node=node_name(), seconds=settings.LEASE_SECONDS)
                 except StaleState:
                     return None
                 return run
             # Another machine prepared it; here it has to be built first, and its builder wakes the target.
-            if not environments.failed_here_lately(run.environment_version):
-                build, mine = environments.open_build(run.environment_version)
+            if not building.failed_here_lately(run.environment_version):
+                build, mine = building.open_build(run.environment_version)
                 if mine:
                     dispatch.wake_builder(build)
                 return None
@@ -88,15 +88,12 @@ def _lay_out(run: Run, directory: Path) -> None:
     """In a folder of this attempt's own, because a worker that was thought dead may still be writing to its own."""
     draft = directory.with_name(f"{DRAFT}{run.uid}.{run.attempt}")
     shutil.rmtree(draft, ignore_errors=True)
-    launch.prepare_directory(draft)
-    assert run.snapshot is not None
-    work = draft / "work"
-    shutil.rmtree(work)  # it is made by the snapshot, whole
-    snapshots.write_to(manifest_of(run.snapshot), work, open_blob)
-    for name in ("outputs", "logs"):
-        (work / name).mkdir(mode=0o700, exist_ok=True)
-    launch.write_spec(draft, _spec(run, directory))
-    Run.objects.renew(run, seconds=settings.LEASE_SECONDS)
+    try:
+        _fill(run, draft, directory)
+        Run.objects.renew(run, seconds=settings.LEASE_SECONDS)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)  # on a full disk it may be what fills it
+        raise
     try:
         draft.rename(directory)
     except OSError as error:
@@ -105,12 +102,24 @@ def _lay_out(run: Run, directory: Path) -> None:
             raise
 
 
+def _fill(run: Run, draft: Path, directory: Path) -> None:
+    launch.prepare_directory(draft)
+    assert run.snapshot is not None
+    work = draft / "work"
+    shutil.rmtree(work)  # it is made by the snapshot, whole
+    snapshots.write_to(manifest_of(run.snapshot), work, open_blob)
+    for name in ("outputs", "logs"):
+        (work / name).mkdir(mode=0o700, exist_ok=True)
+    inputs.lay_out(run, draft, directory)
+    launch.write_spec(draft, _spec(run, directory))
+
+
 def _spec(run: Run, directory: Path) -> Spec:
     assert run.environment_version is not None
-    python = environments.python_of(run.environment_version)
+    python = building.python_of(run.environment_version)
     return {
         "run_uid": run.uid,
-        "argv": [str(python), run.script, *run.arguments],
+        "argv": [str(python), run.script, *inputs.with_inputs(run, directory, run.arguments)],
         "environment": _variables(run, directory, python.parent),
         "limits": {
             "wall_seconds": run.wall_seconds or settings.RUN_WALL_SECONDS,
@@ -129,6 +138,7 @@ def _variables(run: Run, directory: Path, binaries: Path) -> dict[str, str]:
     RunToken.objects.create(run=run, digest=digest_of(secret))
     return {
         **run.environment_variables,
+        **inputs.input_variables(run, directory),
         "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(directory / "home"),
         "TMPDIR": str(directory / "tmp"),
@@ -140,6 +150,7 @@ def _variables(run: Run, directory: Path, binaries: Path) -> dict[str, str]:
         "MLPORTAL_URL": settings.PUBLIC_URL,
         "MLPORTAL_RUN_NUMBER": str(run.number),
         "MLPORTAL_RUN_NAME": run.display_name,
+        **({"MLPORTAL_PARENT_RUN": run.parent.uid} if run.parent else {}),
         "AZUREML_RUN_ID": run.uid,
         "AZUREML_EXPERIMENT_NAME": run.experiment.name,
         "AZUREML_ARM_WORKSPACE_NAME": run.workspace.name,

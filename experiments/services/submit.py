@@ -5,17 +5,18 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
 
-from experiments.models import ComputeTarget, EnvironmentVersion, Experiment, Run, Snapshot, Tag
+from experiments.models import EnvironmentVersion, Experiment, Run, Snapshot, Tag
 from experiments.models.experiments import experiment_name
 from experiments.services import dispatch
+from experiments.services.compute import refuse_deleted, target_named
+from experiments.services.inputs import give_inputs
 from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
-from mlportal.errors import BadInput
+from mlportal.errors import BadInput, StaleState
 from mlportal.texts import storable
 
 MAX_ARGUMENTS = 1000
@@ -39,7 +40,9 @@ def submit_run(
     environment_variables: Mapping[str, str] | None = None,
     wall_seconds: int | None = None,
     tags: Mapping[str, str | None] | None = None,
+    inputs: Sequence[Mapping[str, str]] = (),
     rerun_of: Run | None = None,
+    parent: Run | None = None,
     by: User,
 ) -> Run:
     """Write the run, `NotStarted`, and wake a worker when the transaction is through.
@@ -53,10 +56,9 @@ def submit_run(
         raise BadInput("The environment belongs to another workspace.", field="environment")
     if script not in {entry[0] for entry in snapshot.entries}:
         raise BadInput(f"{script!r} is not a file of the snapshot.", field="script")
-    compute_target = ComputeTarget.objects.usable_in(workspace).filter(name=target).first()
-    if compute_target is None:
-        known = ", ".join(ComputeTarget.objects.usable_in(workspace).values_list("name", flat=True))
-        raise BadInput(f"There is no compute target {target!r} here; there are: {known or 'none'}.", field="target")
+    if parent is not None and parent.workspace_id != workspace.pk:
+        raise BadInput("The parent belongs to another workspace.", field="parent")
+    compute_target = target_named(workspace, target)
     if wall_seconds is not None and not 1 <= wall_seconds <= settings.RUN_WALL_SECONDS:
         limit = settings.RUN_WALL_SECONDS
         raise BadInput(
@@ -64,25 +66,28 @@ def submit_run(
         )
     if storable(name) != name:
         raise BadInput("The name holds a character that no text may have.", field="name")
-    parent = get_or_make_experiment(workspace, experiment, by=by)
+    place = get_or_make_experiment(workspace, experiment, by=by)
     run = Run.objects.create(
         workspace=workspace,
-        experiment=parent,
-        number=next_number(parent),
+        experiment=place,
+        number=next_number(place),
         name=name.strip()[:255],
         snapshot=snapshot,
         script=script,
         arguments=_clean_arguments(arguments),
         environment_version=environment_version,
-        environment_variables=_clean_variables(environment_variables or {}),
+        environment_variables=clean_variables(environment_variables or {}),
         compute_target=compute_target,
         wall_seconds=wall_seconds,
         rerun_of=rerun_of,
+        parent=parent,
         created_by=by,
     )
+    refuse_deleted(compute_target)
     run.events.create(new=RunStatus.NOT_STARTED, reason="submitted", actor=by)
     Tag.objects.bulk_create(Tag(run=run, name=key, value=value) for key, value in clean_tags(tags or {}).items())
-    record("run.submit", by=by, workspace=workspace, subject=run.uid, experiment=parent.name)
+    give_inputs(run, inputs)
+    record("run.submit", by=by, workspace=workspace, subject=run.uid, experiment=place.name)
     dispatch.wake(run)
     run.refresh_from_db()
     return run
@@ -91,7 +96,10 @@ def submit_run(
 def get_or_make_experiment(workspace: Workspace, name: str, *, by: User) -> Experiment:
     """The experiment of this name; a new one when there is none. BadInput says what a name may be."""
     try:
-        experiment_name(name)
+        # One that MLflow's client has made is called what it likes.
+        known = storable(name) == name and Experiment.objects.filter(workspace=workspace, name=name).exists()
+        if not known:
+            experiment_name(name)
     except ValidationError as error:
         raise BadInput(f"{name!r} cannot name an experiment: {error.message}", field="experiment") from None
     experiment, made = Experiment.objects.get_or_create(workspace=workspace, name=name, defaults={"created_by": by})
@@ -104,8 +112,15 @@ def get_or_make_experiment(workspace: Workspace, name: str, *, by: User) -> Expe
 
 def next_number(experiment: Experiment) -> int:
     """Counts up by one whoever asks at the same time: the update locks the row until the transaction ends."""
-    Experiment.objects.filter(pk=experiment.pk).update(last_number=F("last_number") + 1)
-    experiment.refresh_from_db(fields=["last_number"])
+    table = connection.ops.quote_name(Experiment._meta.db_table)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET last_number = last_number + 1 WHERE id = %s RETURNING last_number", [experiment.pk]
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise StaleState(f"The experiment {experiment.name} was deleted by somebody else first.")
+    experiment.last_number = row[0]
     return experiment.last_number
 
 
@@ -131,7 +146,8 @@ def _clean_arguments(arguments: Sequence[Any]) -> list[str]:
     return words
 
 
-def _clean_variables(variables: Mapping[str, Any]) -> dict[str, str]:
+def clean_variables(variables: Mapping[str, Any]) -> dict[str, str]:
+    """BadInput for a name that no process may have, or that the portal sets itself; values become texts."""
     for name, value in variables.items():
         if not name or "=" in name or storable(name + str(value)) != name + str(value):
             raise BadInput(f"{storable(name)!r} cannot be an environment variable.", field="environment_variables")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,16 +19,16 @@ from experiments import environments as conda
 from experiments.models import ComputeTarget, Run
 from experiments.runner import launch
 from experiments.runner.launch import RunnerError
-from experiments.services import compute, finishing, following, lease, reaping, starting
+from experiments.services import compute, crew, finishing, following, lease, reaping, starting
 from experiments.snapshots import CorruptBlob
 from experiments.status import RunStatus
-from mlportal.errors import PortalError, StaleState
+from mlportal.errors import PortalError, StaleState, StorageAway
 from mlportal.node import node_name
 from mlportal.processes import STOP
 
 logger = logging.getLogger(__name__)
 REPORT_SECONDS = 15
-MOST_ATTEMPTS = 50
+LOOK_SECONDS = 2  # between looks at which targets there are: a new one is served at once
 WORKER = f"{node_name()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
@@ -45,8 +47,9 @@ def adopt(run: Run) -> None:
         return
     try:
         Run.objects.adopt(run, worker=WORKER, seconds=settings.LEASE_SECONDS)
-        if run.attempt > MOST_ATTEMPTS:
-            message = f"It was taken up {MOST_ATTEMPTS} times and never came to an end; the worker's log says why."
+        if run.attempt > settings.RUN_ATTEMPTS:
+            times = f"{settings.RUN_ATTEMPTS} times (MLPORTAL_RUN_ATTEMPTS)"
+            message = f"It was taken up {times} and never came to an end; the worker's log says why."
             failure = {"type": "Worker", "message": message}
             Run.objects.move(run, RunStatus.FAILED, reason=message, failure=failure, lease_until=None)
             _end_script(run)
@@ -85,7 +88,7 @@ def _end_script(run: Run) -> None:
 def _start_or_fail(run: Run) -> None:
     try:
         starting.start(run)
-    except StaleState:
+    except (StaleState, StorageAway):  # the storage comes back: the run is taken up again then
         raise
     except (OSError, CorruptBlob, RunnerError, PortalError) as error:
         logger.exception("Run %s could not be started.", run.uid)
@@ -93,20 +96,47 @@ def _start_or_fail(run: Run) -> None:
         Run.objects.move(run, RunStatus.FAILED, reason=failure["message"], failure=failure, lease_until=None)
 
 
-def arrive(targets: Sequence[str]) -> None:
-    """This worker is there: say what the machine has, again and again, and take up what its predecessor left."""
+def arrive(targets: Sequence[str] | None, listen: Callable[[list[str]], None] = lambda queues: None) -> None:
+    """This worker is there: say what the machine has, again and again, and take up what its predecessor left.
+
+    `listen` is told the queues of the targets, at first and whenever targets have come or gone; None serves all there are.
+    """
+    sweep_here()
+    reaping.reap()
+    threading.Thread(target=_report_on, args=[targets, listen], name="report", daemon=True).start()
+
+
+def leave() -> None:
+    """This worker was asked to end: wait until its runs are given back and its builds have stopped."""
+    STOP.set()
+    crew.followers.end()
+    crew.builders.end()
+
+
+def sweep_here() -> None:
+    """Free this machine's disk of what nobody needs. Every worker does it: no other machine can."""
     conda.sweep(Path(settings.ENVIRONMENTS_DIR))
     starting.sweep_drafts()
-    reaping.reap()
-    threading.Thread(target=_report_on, args=[list(targets)], name="report", daemon=True).start()
+    reaping.sweep_run_folders()
 
 
-def _report_on(targets: list[str]) -> None:
+def _report_on(names: Sequence[str] | None, listen: Callable[[list[str]], None]) -> None:
+    swept, reported = time.monotonic(), -math.inf
+    queues: list[str] = []
     while not STOP.is_set():
         try:
-            compute.report_node(targets)
+            before, queues = queues, [target.queue for target in compute.served(names)]
+            listen(queues)
+            if queues != before or time.monotonic() - reported >= REPORT_SECONDS:
+                reported = time.monotonic()
+                compute.report_node(names)
+            if time.monotonic() - swept >= settings.SWEEP_SECONDS:
+                swept = time.monotonic()
+                sweep_here()
+        except OSError as error:
+            logger.warning("This machine's folders could not be swept: %s", error)
         except DatabaseError as error:
             logger.warning("The database does not answer: %s", error)
         finally:
             connection.close()
-        STOP.wait(REPORT_SECONDS)
+        STOP.wait(LOOK_SECONDS)

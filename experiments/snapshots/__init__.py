@@ -1,10 +1,11 @@
 """Snapshots: what a person hands over becomes a safe, sorted manifest of content-addressed files."""
 
 from .archives import take_zip
-from .intake import Ignored, Intake, Limits, Put, take_files
+from .intake import Ignored, Intake, Limits, Plan, Put, plan_files, take_files
 from .layout import CorruptBlob, write_to
-from .manifest import Entry, Manifest, Node
+from .manifest import Entry, Manifest, Node, refuse_beside, refuse_conflicts
 from .names import clean_name
+from .packing import zip_chunks
 from .refusals import NameRefused, SnapshotRefused
 from .scripts import guess_entry_script, guess_environment
 
@@ -17,12 +18,17 @@ __all__ = [
     "Manifest",
     "NameRefused",
     "Node",
+    "Plan",
     "Put",
     "SnapshotRefused",
     "clean_name",
     "guess_entry_script",
     "guess_environment",
+    "plan_files",
+    "refuse_beside",
+    "refuse_conflicts",
     "take_files",
     "take_zip",
     "write_to",
+    "zip_chunks",
 ]

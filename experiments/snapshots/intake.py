@@ -5,7 +5,7 @@ A refusal may leave blobs behind that no manifest names: the store sweeps those.
 """
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO, Final, NamedTuple, cast
@@ -50,6 +50,15 @@ class Intake:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a snapshot of these files would hold: names as they were handed over, and what would be left out."""
+
+    keep: tuple[str, ...]
+    ignored: tuple[Ignored, ...]
+    total_bytes: int
+
+
 class Candidate(NamedTuple):
     """A file handed over, not yet read. ``packed`` is its size inside an archive, None outside of one."""
 
@@ -72,6 +81,26 @@ def take_files(
     return gather(candidates, limits or Limits(), put, strip_top=strip_top)
 
 
+def plan_files(
+    entries: Iterable[tuple[str, int]], ignore_files: Mapping[str, bytes], *, limits: Limits | None = None
+) -> Plan:
+    """What :func:`take_files` would keep of files given as (relative path, size), by the rules of these ignore files.
+
+    ``ignore_files`` maps a path among the entries to its content. Nothing is stored, and no folder is cut off. Raises
+    :class:`SnapshotRefused` naming the entry: also an ignore file that counts and whose content was not handed over.
+    """
+    limits = limits or Limits()
+    contents = {clean_name(raw): content for raw, content in ignore_files.items()}
+    candidates = [Candidate(raw, name := clean_name(raw), size, _told(name, contents)) for raw, size in entries]
+    kept, ignored = _choose(candidates, limits)
+    total = 0
+    for candidate in kept:
+        total += candidate.size
+        if total > limits.max_bytes:
+            raise _too_large(candidate, limits)
+    return Plan(tuple(candidate.raw for candidate in kept), tuple(ignored), total)
+
+
 def gather(
     candidates: Sequence[Candidate], limits: Limits, put: Put, *, strip_top: bool, folders: Iterable[str] = ()
 ) -> Intake:
@@ -79,14 +108,7 @@ def gather(
     top = _common_top([c.name for c in candidates], folders) if strip_top else None
     if top is not None:
         candidates = [c._replace(name=c.name.removeprefix(f"{top}/")) for c in candidates]
-    kept, ignored = _sift(candidates)
-    if len(kept) > limits.max_files:
-        why = f"{len(kept)} files are more than the limit of {limits.max_files}"
-        raise SnapshotRefused("", why, limits.max_files)
-    if not kept:
-        raise SnapshotRefused("", "no file is left to take" if ignored else "there is no file in it")
-    refuse_conflicts(c.name for c in kept)
-
+    kept, ignored = _choose(candidates, limits)
     budget = _Budget(limits)
     rows = []
     for candidate in kept:
@@ -95,6 +117,18 @@ def gather(
         rows.append((candidate.name, sha256, size))
     notes = (f"The folder {top!r} held everything; its content is the root of the snapshot.",) if top else ()
     return Intake(Manifest.of(rows), tuple(ignored), notes)
+
+
+def _choose(candidates: Sequence[Candidate], limits: Limits) -> tuple[list[Candidate], list[Ignored]]:
+    """What the ignore rules keep and leave out; refused when it is too much, nothing, or cannot live together."""
+    kept, ignored = _sift(candidates)
+    if len(kept) > limits.max_files:
+        why = f"{len(kept)} files are more than the limit of {limits.max_files}"
+        raise SnapshotRefused("", why, limits.max_files)
+    if not kept:
+        raise SnapshotRefused("", "no file is left to take" if ignored else "there is no file in it")
+    refuse_conflicts(c.name for c in kept)
+    return kept, ignored
 
 
 def _sift(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Ignored]]:
@@ -163,13 +197,26 @@ class _Metered(io.RawIOBase):
     def _check(self) -> None:
         limits, entry = self._budget.limits, self._candidate
         if self._budget.taken > limits.max_bytes:
-            why = f"with this file the snapshot is larger than {limits.max_bytes} bytes"
-            raise SnapshotRefused(entry.raw, why, limits.max_bytes)
+            raise _too_large(entry, limits)
         if entry.packed is None or self._read < limits.ratio_from_bytes:
             return
         if self._read > limits.max_ratio * max(entry.packed, 1):
             why = f"the file becomes more than {limits.max_ratio} times as large when unpacked"
             raise SnapshotRefused(entry.raw, why, limits.max_ratio)
+
+
+def _too_large(entry: Candidate, limits: Limits) -> SnapshotRefused:
+    why = f"with this file the snapshot is larger than {limits.max_bytes} bytes"
+    return SnapshotRefused(entry.raw, why, limits.max_bytes)
+
+
+def _told(name: str, contents: Mapping[str, bytes]) -> Callable[[], AbstractContextManager[BinaryIO]]:
+    def opened() -> AbstractContextManager[BinaryIO]:
+        if name not in contents:
+            raise SnapshotRefused(name, "the content of this ignore file is needed")
+        return nullcontext(io.BytesIO(contents[name]))
+
+    return opened
 
 
 def _size_of(stream: BinaryIO) -> int:

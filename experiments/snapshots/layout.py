@@ -21,10 +21,10 @@ class CorruptBlob(Exception):
         self.sha256 = sha256
 
 
-def write_to(manifest: Manifest, directory: Path, open_blob: Callable[[str], BinaryIO]) -> None:
+def write_to(manifest: Manifest, directory: Path, open_blob: Callable[[str], BinaryIO], *, mode: int = 0o600) -> None:
     """Create ``directory`` (its parent exists, it does not) and lay the files of ``manifest`` out in it.
 
-    Folders are 0700 and files 0600. Raises ``FileExistsError`` if the directory is there already and
+    Folders are 0700, files have ``mode``. Raises ``FileExistsError`` if the directory is there already and
     :class:`CorruptBlob` for a blob whose size or digest is wrong; a directory that could not be completed is removed.
     """
     directory.mkdir(mode=0o700)
@@ -34,7 +34,7 @@ def write_to(manifest: Manifest, directory: Path, open_blob: Callable[[str], Bin
             target = directory / entry.name
             _make_folders(target.parent, made)
             with open_blob(entry.sha256) as blob:
-                _copy(entry, blob, target)
+                _copy(entry, blob, target, mode)
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -48,8 +48,8 @@ def _make_folders(folder: Path, made: set[Path]) -> None:
         made.add(folder)
 
 
-def _copy(entry: Entry, blob: BinaryIO, target: Path) -> None:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _copy(entry: Entry, blob: BinaryIO, target: Path, mode: int) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     digest, size = hashlib.sha256(), 0
     with os.fdopen(descriptor, "wb", buffering=0) as file:
         while chunk := blob.read(_CHUNK):

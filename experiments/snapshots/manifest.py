@@ -105,6 +105,23 @@ def refuse_conflicts(names: Iterable[str]) -> None:
             cut = folded.rfind("/", 0, cut)
 
 
+def refuse_beside(names: Iterable[str], others: Iterable[str]) -> None:
+    """Raise :class:`SnapshotRefused` for a name that cannot come to the others, whatever these are among themselves."""
+    files = {other.casefold(): other for other in others}
+    folders = {
+        folded[:at]: other for folded, other in files.items() for at, letter in enumerate(folded) if letter == "/"
+    }
+    for name in names:
+        folded = name.casefold()
+        if other := files.get(folded):
+            raise SnapshotRefused(name, f"the name differs from {other!r} only by case")
+        if other := folders.get(folded):
+            raise SnapshotRefused(name, f"the name is a file, and a folder of {other!r}")
+        for at, letter in enumerate(folded):
+            if letter == "/" and (other := files.get(folded[:at])):
+                raise SnapshotRefused(other, f"the name is a file, and a folder of {name!r}")
+
+
 def _folder(name: str, path: str, below: list[tuple[list[str], Entry]]) -> Node:
     files: list[Node] = []
     folders: dict[str, list[tuple[list[str], Entry]]] = {}

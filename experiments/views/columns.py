@@ -2,26 +2,34 @@
 
 from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery
 
-from experiments.models import Experiment, Metric, Run
+from experiments.models import Metric, Parameter, Run, Tag
+from experiments.querysets import RunQuerySet
 
 COLUMNS = 5
-LOOKED_AT = 200  # runs: what an experiment logged a thousand runs ago is no column of today
+CHIPS = 3
+CHIPPED: dict[str, type[Tag | Parameter]] = {"tags": Tag, "parameters": Parameter}
+LOOKED_AT = 50  # runs: what an experiment logged a thousand runs ago is no column of today
 
 
-def metric_columns(experiment: Experiment) -> list[str]:
-    """The metrics that most of its newest runs have, most frequent first."""
-    newest = Run.objects.filter(experiment=experiment).order_by("-pk").values("pk")[:LOOKED_AT]
+def metric_columns(runs: QuerySet[Run]) -> list[str]:
+    """The metrics that most of the newest runs have, most frequent first."""
+    newest = runs.order_by("-pk").values("pk")[:LOOKED_AT]
     counted = Metric.objects.filter(run__in=newest).order_by().values("name").annotate(runs=Count("pk"))
     return [row["name"] for row in counted.order_by("-runs", "name")[:COLUMNS]]
 
 
-def with_values(runs: QuerySet[Run], columns: list[str]) -> QuerySet[Run]:
-    """Each run with `column_metrics`, its tags and parameters: as many queries for fifty runs as for one."""
+def with_values(runs: RunQuerySet, columns: list[str]) -> QuerySet[Run]:
+    """Each run with `column_metrics`, `shown_tags` and `shown_parameters`: no more is fetched than is shown."""
     metrics = Prefetch("metrics", Metric.objects.filter(name__in=columns), to_attr="column_metrics")
-    return runs.select_related("workspace", "experiment", "created_by").prefetch_related(metrics, "tags", "parameters")
+    chips = [
+        Prefetch(name, model.objects.order_by("name")[:CHIPS], to_attr=f"shown_{name}")
+        for name, model in CHIPPED.items()
+    ]
+    related = runs.with_children_count().select_related("workspace", "experiment", "created_by")
+    return related.prefetch_related(metrics, *chips)
 
 
-def order_by_metric(runs: QuerySet[Run], name: str, *, descending: bool) -> QuerySet[Run]:
+def order_by_metric(runs: RunQuerySet, name: str, *, descending: bool) -> RunQuerySet:
     last = Subquery(Metric.objects.filter(run=OuterRef("pk"), name=name).values("last")[:1])
     by = F("metric_last").desc(nulls_last=True) if descending else F("metric_last").asc(nulls_last=True)
     return runs.annotate(metric_last=last).order_by(by, "-pk")

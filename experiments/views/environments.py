@@ -14,6 +14,7 @@ from experiments import services
 from experiments.forms import EnvironmentForm
 from experiments.models import Environment, EnvironmentBuild, EnvironmentVersion
 from experiments.services.building import is_built_here
+from experiments.status import BuildStatus
 from mlportal.access.roles import Role
 from mlportal.access.services import require
 from mlportal.errors import BadInput
@@ -47,7 +48,7 @@ def environments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     builds = EnvironmentBuild.objects.filter(version=OuterRef("pk"))
     newest = newest.annotate(
         build_status=Subquery(builds.order_by("-pk").values("status")[:1]),
-        was_built=Exists(builds.filter(seconds__isnull=False)),
+        was_built=Exists(builds.filter(status=BuildStatus.READY)),
     ).defer("definition", "lock")
     ordered = newest.select_related("environment__workspace", "created_by").order_by(
         "environment__curated", "environment__name"

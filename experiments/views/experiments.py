@@ -1,15 +1,20 @@
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Window
+from django.contrib import messages
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_safe
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST, require_safe
 
+from experiments import services
+from experiments.forms import ExperimentForm
 from experiments.models import Experiment, Parameter, Run, Tag
+from experiments.querysets import RunQuerySet
 from experiments.status import RunStatus
 from experiments.views.columns import metric_columns, order_by_metric, with_values
 from mlportal.access.roles import Role
+from mlportal.errors import BadInput, Conflict
 from mlportal.pages import WorkspaceRequest, fragment, workspace_view
 from mlportal.pages.paging import page_of, search_text
 from mlportal.pages.polling import is_known, runs_state, state_of
@@ -21,7 +26,9 @@ SORTS = {"": ("-pk",), "number": ("pk",), "name": ("name", "-pk"), "status": ("s
 @require_safe
 @workspace_view
 def experiments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
-    found = Experiment.objects.visible_to(request.user).in_workspace(request.workspace).filter(archived_at=None)
+    found = Experiment.objects.visible_to(request.user).in_workspace(request.workspace)
+    archived = "1" if request.GET.get("archived") else ""
+    found = found.filter(archived_at__isnull=not archived)
     text = search_text(request)
     if text:
         found = found.filter(Q(name__icontains=text) | Q(description__icontains=text))
@@ -31,26 +38,35 @@ def experiments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     recent = _recent_runs(page.object_list)
     for experiment in page:
         experiment.recent = recent.get(experiment.pk, [])
-    context = {"page": page, "text": text, "may_submit": request.role.includes(Role.CONTRIBUTOR)}
+    context = {
+        "page": page,
+        "text": text,
+        "archived": archived,
+        "may_submit": request.role.includes(Role.CONTRIBUTOR),
+    }
     return fragment(request, "experiments/experiments.html", "experiments/experiments_table.html", context)
 
 
 @require_safe
 @workspace_view
 def experiment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    here = Experiment.objects.visible_to(request.user).in_workspace(request.workspace).select_related("workspace")
-    found = get_object_or_404(here, name=name)
-    everything = Run.objects.visible_to(request.user).in_workspace(request.workspace).filter(experiment=found)
+    found = _experiment(request, name)
+    everything = Run.objects.kept().visible_to(request.user).in_workspace(request.workspace).filter(experiment=found)
     status, text, sort = request.GET.get("status", ""), search_text(request), request.GET.get("sort", "")
-    columns = metric_columns(found)
-    runs = _sorted(_filtered(everything, status, text), sort, columns)
-    page = page_of(request, with_values(runs, columns))
+    columns = metric_columns(everything)
+    uid = request.GET.get("parent", "").replace("\0", "")
+    parent = everything.filter(uid=uid).first() if uid else None
+    # Children are under their parents, unless somebody looks for one.
+    shown = everything.filter(parent=parent) if parent or not (status or text) else everything
+    runs = _sorted(_filtered(shown, status, text), sort, columns)
+    page = page_of(request, with_values(runs, columns).select_related("parent__experiment"))
     rows = list(page)
-    state = state_of(runs_state(rows), columns, page.paginator.count)
+    state = state_of(runs_state(rows), columns, page.paginator.count, [row.children_count for row in rows])
     if is_known(request, state):
         return HttpResponse(status=204)
     context = {
         "experiment": found,
+        "parent": parent,
         "page": page,
         "rows": rows,
         "columns": columns,
@@ -61,8 +77,65 @@ def experiment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResp
         "sort": sort,
         "is_live": any(not run.is_final for run in rows),
         "may_submit": request.role.includes(Role.CONTRIBUTOR),
+        "form": ExperimentForm.of(found),
+        "has_runs": bool(rows) or everything.exists(),
     }
     return fragment(request, "experiments/experiment.html", "experiments/experiment_runs.html", context)
+
+
+@require_POST
+@workspace_view
+def edit(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _experiment(request, name)
+    form = ExperimentForm(request.POST)
+    if form.is_valid():
+        description, tags = form.cleaned_data["description"], form.cleaned_data["tags"]
+        gone = [tag for tag in found.tags if tag not in tags]
+        try:
+            services.update_experiment(found, description=description, set_tags=tags, remove_tags=gone, by=request.user)
+        except BadInput as error:
+            messages.error(request, error.message)
+        else:
+            messages.success(request, "Saved.")
+    else:
+        messages.error(request, " ".join(str(each) for errors in form.errors.values() for each in errors))
+    return redirect(found)
+
+
+@require_POST
+@workspace_view
+def archive(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _experiment(request, name)
+    services.archive_experiment(found, by=request.user)
+    messages.success(request, f"{name} is archived: it is listed no more, and its runs stay.")
+    return redirect("experiments", workspace)
+
+
+@require_POST
+@workspace_view
+def restore(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _experiment(request, name)
+    services.restore_experiment(found, by=request.user)
+    messages.success(request, f"{name} is listed again.")
+    return redirect(found)
+
+
+@require_POST
+@workspace_view
+def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    found = _experiment(request, name)
+    try:
+        services.delete_experiment(found, by=request.user)
+    except Conflict as error:
+        messages.error(request, error.message)
+        return redirect(found)
+    messages.success(request, f"The experiment {name} is deleted.")
+    return redirect("experiments", workspace)
+
+
+def _experiment(request: WorkspaceRequest, name: str) -> Experiment:
+    here = Experiment.objects.visible_to(request.user).in_workspace(request.workspace).select_related("workspace")
+    return get_object_or_404(here, name=name)
 
 
 def _recent_runs(experiments: Any) -> dict[int, list[Run]]:
@@ -76,7 +149,7 @@ def _recent_runs(experiments: Any) -> dict[int, list[Run]]:
     return grouped
 
 
-def _filtered(runs: QuerySet[Run], status: str, text: str) -> QuerySet[Run]:
+def _filtered(runs: RunQuerySet, status: str, text: str) -> RunQuerySet:
     if status in RunStatus.values:
         runs = runs.filter(status=status)
     if not text:
@@ -91,7 +164,7 @@ def _filtered(runs: QuerySet[Run], status: str, text: str) -> QuerySet[Run]:
     return runs.filter(matches)
 
 
-def _sorted(runs: QuerySet[Run], sort: str, columns: list[str]) -> QuerySet[Run]:
+def _sorted(runs: RunQuerySet, sort: str, columns: list[str]) -> RunQuerySet:
     """By one of SORTS, or by a metric's last value: `metric:loss`, `-metric:loss`."""
     kind, _, metric = sort.partition("metric:")
     if metric in columns and kind in ("", "-"):

@@ -2,12 +2,13 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Count
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_safe
 
 from experiments.models import Experiment, Run
 from experiments.status import RUN_ACTIVE, RunStatus
 from mlportal.access.roles import Role
+from mlportal.api.content import attach
 from mlportal.pages import WorkspaceRequest, fragment, workspace_view
 from mlportal.pages.polling import is_known, runs_state
 
@@ -21,7 +22,7 @@ EXAMPLES = {
 @require_safe
 @workspace_view
 def overview(request: WorkspaceRequest, workspace: str) -> HttpResponse:
-    runs = Run.objects.visible_to(request.user).in_workspace(request.workspace)
+    runs = Run.objects.kept().visible_to(request.user).in_workspace(request.workspace)
     rows = runs.select_related("experiment", "workspace", "created_by")
     active = list(rows.filter(status__in=RUN_ACTIVE)[: LATEST * 2])
     latest = list(rows.exclude(status__in=RUN_ACTIVE)[:LATEST])
@@ -53,9 +54,11 @@ def overview(request: WorkspaceRequest, workspace: str) -> HttpResponse:
 
 @require_safe
 @workspace_view
-def example_file(request: WorkspaceRequest, workspace: str, name: str) -> FileResponse:
+def example_file(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     """A file of the iris example, to download and submit."""
     path: Path | None = EXAMPLES.get(name)
     if path is None:
         raise Http404
-    return FileResponse(path.open("rb"), as_attachment=True, filename=name, content_type="text/plain; charset=utf-8")
+    response = HttpResponse(path.read_bytes(), content_type="text/plain; charset=utf-8")
+    attach(response, name, attachment=True)
+    return response

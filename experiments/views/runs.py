@@ -1,5 +1,6 @@
 """The page of one run, and the parts of it that are exchanged while the run goes on."""
 
+from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from experiments import services
 from experiments.models import Run, RunEvent, Snapshot
+from experiments.views.columns import metric_columns, with_values
 from experiments.views.ending import ending_in_words
 from experiments.views.trees import tree_rows
 from mlportal.access.roles import Role
@@ -20,8 +22,10 @@ from mlportal.api.content import FileBytes, guard
 from mlportal.blobs import services as blobs
 from mlportal.errors import NotFound
 from mlportal.pages import WorkspaceRequest, workspace_view
+from mlportal.pages.polling import is_known, runs_state, state_of
 
 SHOWN_FILES = 2000
+SHOWN_CHILDREN = 100
 FRAMEWORKS = {
     "scikit-learn": "ScikitLearn",
     "tensorflow": "TensorFlow",
@@ -37,7 +41,7 @@ def run(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResponse:
     found = _run(request, uid)
     context = _context(request, found)
     get_token(request)  # the page's scripts post to the API
-    return render(request, "experiments/run.html", context | {"data": _data(found, context)})
+    return render(request, "experiments/run.html", context | _children(found) | {"data": _data(found, context)})
 
 
 @require_safe
@@ -45,6 +49,16 @@ def run(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResponse:
 def live(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResponse:
     """The parts that the server renders, as they are now."""
     return render(request, "experiments/run/live.html", _context(request, _run(request, uid)))
+
+
+@require_safe
+@workspace_view
+def children(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResponse:
+    """The list of the run's children, when it is another one than the page shows."""
+    context = _children(_run(request, uid))
+    if is_known(request, context["children_state"]):
+        return HttpResponse(status=204)
+    return render(request, "experiments/run/children.html", context)
 
 
 @require_safe
@@ -67,9 +81,9 @@ def snapshot_file(request: WorkspaceRequest, workspace: str, uid: str) -> Stream
 def _run(request: WorkspaceRequest, uid: str) -> Run:
     runs = Run.objects.visible_to(request.user).in_workspace(request.workspace)
     related = ("workspace", "experiment", "snapshot", "environment_version__environment", "compute_target")
-    people = ("created_by", "rerun_of__experiment", "build")
+    people = ("created_by", "rerun_of__experiment", "parent__experiment", "parent__workspace", "build")
     events = Prefetch("events", RunEvent.objects.select_related("actor"))
-    rows = ("tags", "parameters", "properties", "artifacts", "model_versions__model")
+    rows = ("tags", "parameters", "properties", "inputs__dataset_version", "artifacts", "model_versions__model")
     return get_object_or_404(runs.select_related(*related, *people).prefetch_related(events, *rows), uid=uid)
 
 
@@ -85,6 +99,7 @@ def _context(request: WorkspaceRequest, run: Run) -> dict[str, Any]:
         "ending": ending_in_words(run),
         "phases": services.phases(run),
         "preparing": preparing,
+        "rerun_problem": _rerun_problem(run),
         "build_log": services.read_build_log(preparing["build"])[0] if preparing["build"] else "",
         "packages": packages,
         "artifact_rows": tree_rows((artifact.path, artifact.size) for artifact in artifacts[:SHOWN_FILES]),
@@ -94,6 +109,22 @@ def _context(request: WorkspaceRequest, run: Run) -> dict[str, Any]:
         "output_choices": _output_choices(outputs),
         "frameworks": _frameworks(packages),
         "public_url": settings.PUBLIC_URL,
+    }
+
+
+def _children(run: Run) -> dict[str, Any]:
+    """The newest of them; they may come as long as the run, or one of them, goes on."""
+    everything = Run.objects.filter(parent=run)
+    count = everything.count()
+    columns = metric_columns(everything) if count else []
+    rows = list(with_values(everything, columns)[:SHOWN_CHILDREN]) if count else []
+    return {
+        "run": run,
+        "children": rows,
+        "children_count": count,
+        "columns": columns,
+        "is_live": not run.is_final or any(not child.is_final for child in rows),
+        "children_state": state_of(run.is_final, count, columns, runs_state(rows)),
     }
 
 
@@ -115,6 +146,14 @@ def _data(run: Run, context: dict[str, Any]) -> dict[str, Any]:
 
 def _api(run: Run) -> str:
     return f"/api/v1/workspaces/{run.workspace.name}/runs/{run.uid}/"
+
+
+def _rerun_problem(run: Run) -> str:
+    """Why the re-run that the failure's hint suggests would come to nothing; "" when it may help."""
+    day = ((run.failure or {}).get("hint") or {}).get("suggested_as_of")
+    if not day or run.environment_version is None:
+        return ""
+    return services.rerun_problem(run.environment_version, date.fromisoformat(day), target=run.compute_target)
 
 
 def _packages(run: Run) -> dict[str, str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F
 from django.http import HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, render
@@ -11,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from experiments import services
-from experiments.models import EnvironmentVersion, Experiment, Run
+from experiments.models import DatasetVersion, EnvironmentVersion, Experiment, Run
 from mlportal.access.models import Workspace
 from mlportal.access.roles import Role
 from mlportal.pages import WorkspaceRequest, workspace_view
@@ -21,6 +22,7 @@ EXAMPLE_SCRIPT = "train_iris.py"
 # By the name in the snapshot: the file of the example.
 EXAMPLE_FILES = {EXAMPLE_SCRIPT: EXAMPLE_SCRIPT, "sklearn-env.yml": "sklearn-env-as-of-2020.yml"}
 OFFERED_EXPERIMENTS = 500
+OFFERED_DATASETS = 500
 
 
 @require_safe
@@ -29,17 +31,19 @@ def submit(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     """`?clone=<uid>` starts from what that run was submitted with."""
     here = request.workspace
     clone = _clone(request, here)
+    datasets = _datasets(request, here, clone)
     get_token(request)  # the page's scripts post to the API
     context = {
         "may_write": request.role.includes(Role.CONTRIBUTOR),
         "clone": clone,
         "environments": _environments(request, here),
         "targets": [item | {"free": max(0, item["slots"] - item["busy"])} for item in services.compute_overview(here)],
+        "datasets": datasets,
         "experiments": _experiments(request, here),
         "experiment": _last_experiment(request, here),
         "limits": _limits(),
         "wall_minutes": round(settings.RUN_WALL_SECONDS / 60),
-        "data": _data(here, clone),
+        "data": _data(here, clone) | {"datasets": datasets},
     }
     return render(request, "experiments/submit.html", context)
 
@@ -66,7 +70,7 @@ def _clone(request: WorkspaceRequest, workspace: Workspace) -> Run | None:
         return None
     runs = Run.objects.visible_to(request.user).in_workspace(workspace)
     related = runs.select_related("experiment", "snapshot", "environment_version__environment", "compute_target")
-    return get_object_or_404(related.prefetch_related("tags"), uid=uid)
+    return get_object_or_404(related.prefetch_related("tags", "inputs__dataset_version"), uid=uid)
 
 
 def _environments(request: WorkspaceRequest, workspace: Workspace) -> list[dict[str, Any]]:
@@ -85,6 +89,15 @@ def _environments(request: WorkspaceRequest, workspace: Workspace) -> list[dict[
         .select_related("environment")
         .order_by("environment__curated", "environment__name", "-version")
     ]
+
+
+def _datasets(request: WorkspaceRequest, workspace: Workspace, clone: Run | None) -> list[dict[str, str]]:
+    """The latest version of each dataset, the newest first, and those that the clone was given."""
+    versions = DatasetVersion.objects.visible_to(request.user).in_workspace(workspace)
+    latest = versions.filter(version=F("dataset__last_version")).defer("definition").order_by("-pk")
+    given = [one.dataset_version for one in clone.inputs.all()] if clone else []
+    found = [*latest[:OFFERED_DATASETS], *given]
+    return [{"uid": one.uid, "name": one.name, "label": str(one)} for one in dict.fromkeys(found)]
 
 
 def _experiments(request: WorkspaceRequest, workspace: Workspace) -> list[str]:
@@ -123,5 +136,9 @@ def _asked_for(run: Run) -> dict[str, Any]:
         "experiment": run.experiment.name,
         "name": run.name,
         "tags": {tag.name: tag.value for tag in run.tags.all()},
+        "inputs": [
+            {"name": one.name, "dataset": one.dataset_version.uid, "label": str(one.dataset_version)}
+            for one in run.inputs.all()
+        ],
         "wall_seconds": run.wall_seconds,
     }

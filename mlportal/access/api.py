@@ -7,7 +7,6 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import JsonResponse
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +15,7 @@ from mlportal.access.models import ApiToken, Membership, User, Workspace
 from mlportal.access.roles import Role
 from mlportal.api.fields import Input
 from mlportal.api.views import ApiView, DetailView, ListView, created, get_or_404, validated
+from mlportal.errors import NotAllowed
 
 
 class WorkspaceSerializer(serializers.ModelSerializer[Workspace]):
@@ -90,6 +90,8 @@ class ConfigSerializer(serializers.Serializer[Any]):
 
 
 class Me(ApiView):
+    output = MeSerializer
+
     @extend_schema(responses=MeSerializer)
     def get(self, request: Request) -> Response:
         """Who the token or session belongs to."""
@@ -126,20 +128,19 @@ def with_own_role(person: Any) -> QuerySet[Workspace]:
     return rows.annotate(own_role=Subquery(own)) if own is not None else rows
 
 
-@extend_schema(responses=ConfigSerializer)
-@api_view(["GET"])
-def config(request: Request, workspace: str) -> JsonResponse:
-    """The `config.json` that `Workspace.from_config()` reads."""
-    found = get_or_404(Workspace.objects.visible_to(request.user), name=workspace)
-    content = {
-        "subscription_id": "mlportal",
-        "resource_group": "mlportal",
-        "workspace_name": found.name,
-        "portal_url": settings.PUBLIC_URL,
-    }
-    response = JsonResponse(content, json_dumps_params={"indent": 4})
-    response["Content-Disposition"] = 'attachment; filename="config.json"'
-    return response
+class Config(ApiView):
+    @extend_schema(responses=ConfigSerializer)
+    def get(self, request: Request, workspace: str) -> JsonResponse:
+        """The `config.json` that `Workspace.from_config()` reads."""
+        content = {
+            "subscription_id": "mlportal",
+            "resource_group": "mlportal",
+            "workspace_name": self.workspace.name,
+            "portal_url": settings.PUBLIC_URL,
+        }
+        response = JsonResponse(content, json_dumps_params={"indent": 4})
+        response["Content-Disposition"] = 'attachment; filename="config.json"'
+        return response
 
 
 class Members(ListView[Membership]):
@@ -171,15 +172,23 @@ class Member(ApiView):
 
 
 class Tokens(ListView[ApiToken]):
+    once = False
     queryset = ApiToken.objects.none()
     serializer_class = TokenSerializer
 
     def get_queryset(self) -> QuerySet[ApiToken]:
         return ApiToken.objects.visible_to(self.request.user)
 
-    @extend_schema(request=TokenInput, responses={201: NewTokenSerializer})
+    @extend_schema(request=TokenInput, responses={201: NewTokenSerializer}, auth=[{"session": []}])  # type: ignore[list-item]
     def post(self, request: Request) -> Response:
-        """Make a token for yourself; the answer shows its secret, and nothing ever does again."""
+        """Make a token for yourself, from a browser's session: a token makes no tokens.
+
+        The answer shows its secret, and nothing ever does again.
+        """
+        if isinstance(request.auth, ApiToken):  # else a stolen one would outlive its revocation and its last day
+            raise NotAllowed(
+                "A token makes no tokens. Sign in and make one on the Tokens page, or with `manage.py token`."
+            )
         token, secret = services.create_token(self.person, **validated(TokenInput, request.data))
         return created({**self.get_serializer(token).data, "token": secret}, "tokens", str(token.pk))
 

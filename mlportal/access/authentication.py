@@ -1,12 +1,19 @@
 """Who is asking: a token in the Authorization header, or the browser's session (with its CSRF check)."""
 
 from datetime import timedelta
+from importlib import import_module
+from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
 from mlportal.access.models import ApiToken, User, digest_of
+from mlportal.access.principals import Principal, RunPrincipal
 
 
 def bearer(request: Request) -> str | None:
@@ -45,3 +52,25 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="mlportal"'
+
+
+def who_asks(asked: HttpRequest) -> User | RunPrincipal | None:
+    """Whom the key or the session of these headers belongs to at this moment, whatever `asked.user` remembers.
+
+    For what has to know outside of a view: before a long body is read, and while a stream goes on. What changes
+    something is not decided by it: it looks at no CSRF token.
+    """
+    request = HttpRequest()
+    request.META, request.COOKIES = asked.META, asked.COOKIES
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(
+        asked.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    )
+    known: Any = api_settings.DEFAULT_AUTHENTICATION_CLASSES
+    by_key = [one() for one in known if not issubclass(one, SessionAuthentication)]
+    try:
+        found: Principal = Request(request, authenticators=by_key).user
+    except exceptions.AuthenticationFailed:
+        return None
+    if not found.is_authenticated:
+        found = get_user(request)
+    return found if isinstance(found, User | RunPrincipal) else None

@@ -10,7 +10,8 @@ from mlportal.access.models import User
 
 @dataclass(frozen=True)
 class RunPrincipal:
-    """A running script that calls back. It may see and write its own run, and nothing else, whoever submitted it."""
+    """A running script that calls back. It may see and write its own run and that run's descendants, and nothing else,
+    whoever submitted it."""
 
     run_id: int
     workspace_id: int
@@ -31,6 +32,11 @@ class RunPrincipal:
 
     def has_perm(self, *args: Any, **kwargs: Any) -> bool:
         return False
+
+
+def person_behind(principal: User | RunPrincipal) -> User:
+    """The person, or who submitted the run that asks."""
+    return principal.submitted_by if isinstance(principal, RunPrincipal) else principal
 
 
 Principal = User | AnonymousUser | RunPrincipal

@@ -12,9 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from mlportal.access import services
+from mlportal.access import services, shown_once
 from mlportal.access.forms import ChangePasswordForm, LoginForm, MemberForm, TokenForm, WorkspaceForm
-from mlportal.access.models import ApiToken, Membership, User
+from mlportal.access.models import ApiToken, Membership, User, digest_of
 from mlportal.access.roles import Role
 from mlportal.errors import PortalError
 from mlportal.pages import PageRequest, WorkspaceRequest, account_view, workspace_view
@@ -51,24 +51,29 @@ class PasswordChange(PasswordChangeView):
 @account_view
 @sensitive_variables("secret")
 def tokens(request: PageRequest) -> HttpResponse:
-    """The person's tokens. A new one is told in the answer to its creation, and never again."""
+    """The person's tokens. A new one is told on the page that follows its creation, and never again."""
     form = TokenForm(request.POST or None)
-    created, secret = None, ""
     if form.is_valid():
-        created, secret = services.create_token(
+        _, secret = services.create_token(
             request.user, form.cleaned_data["name"], expires_at=form.expires_at, by=request.user
         )
-        form = TokenForm()
-    rows = sorted(ApiToken.objects.visible_to(request.user), key=lambda token: not token.is_usable)
+        made = redirect("tokens")
+        shown_once.keep(request, made, secret)
+        return made
+    secret = shown_once.take(request) if request.method == "GET" else ""
+    mine = ApiToken.objects.visible_to(request.user)
     context = {
         "form": form,
-        "tokens": rows,
-        "created": created,
+        "tokens": sorted(mine, key=lambda token: not token.is_usable),
+        "created": mine.filter(digest=digest_of(secret)).first() if secret else None,
         "secret": secret,
         "address": settings.PUBLIC_URL,
         "example_workspace": getattr(request, "workspace", None) or "default",
     }
-    return render(request, "access/tokens.html", context)
+    response = render(request, "access/tokens.html", context, status=400 if form.errors else 200)
+    if secret:
+        shown_once.forget(response)
+    return response
 
 
 @require_POST

@@ -1,12 +1,12 @@
 """Bytes that came out of a run or from a user, on their way to a browser that must not run them."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import BinaryIO
 
 from asgiref.sync import sync_to_async
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.http import content_disposition_header
+from django.utils.http import content_disposition_header, parse_etags
 from rest_framework.request import Request
 
 IMAGES = {
@@ -43,6 +43,25 @@ class FileBytes:
         self._stream.close()
 
 
+class Pieces:
+    """What an iterator gives, made in threads as `FileBytes` reads."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await sync_to_async(self._next, thread_sensitive=False)()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    def _next(self) -> bytes | None:
+        return next(self._pieces, None)
+
+
 def guard(response: HttpResponseBase) -> None:
     """Whatever the bytes say they are, no browser guesses, runs or embeds them."""
     response["X-Content-Type-Options"] = "nosniff"
@@ -54,6 +73,12 @@ def attach(response: HttpResponseBase, path: str, *, attachment: bool) -> None:
     """Content-Disposition by RFC 6266 with the last part of the path as the file's name."""
     name = "".join(letter if letter.isprintable() else "_" for letter in path.rpartition("/")[2])
     response["Content-Disposition"] = content_disposition_header(attachment, name or "file") or "attachment"
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the caller has it already, by RFC 9110, 13.1.2: the comparison is a weak one."""
+    shown = parse_etags(request.headers.get("If-None-Match", ""))
+    return "*" in shown or etag.removeprefix("W/") in {one.removeprefix("W/") for one in shown}
 
 
 def file_response(
@@ -76,8 +101,8 @@ def file_response(
     )
     response: HttpResponseBase
     if partial and found is not None:
-        start, end = _bounds(found.group(1), found.group(2), size)
-    if request.headers.get("If-None-Match") == etag:
+        start, end = bounds(found.group(1), found.group(2), size)
+    if is_known(request, etag):
         stream.close()
         response = HttpResponse(status=304)
     elif partial and start >= end:
@@ -99,7 +124,7 @@ def file_response(
     return response
 
 
-def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
+def bounds(first: str, last: str, size: int) -> tuple[int, int]:
     """RFC 9110, 14.1.2: first byte to last byte, to the end, or the last so many; start >= end when nothing is there."""
     if not first:
         return max(0, size - int(last)), size

@@ -3,6 +3,8 @@
 Importing this registers the converters.
 """
 
+from urllib.parse import unquote
+
 from django.urls import register_converter
 
 
@@ -28,6 +30,19 @@ class Name(Text):
     regex = r"[^/\x00]{1,255}"
 
 
+class ExperimentName(Text):
+    """Any name: MLflow's clients call experiments "team/churn", "50 %" and "..". What would be a piece of the path is quoted
+    once more than everything is, so that servers, proxies and browsers leave it alone."""
+
+    regex = r"[^/\x00]{1,4500}"
+
+    def to_python(self, value: str) -> str:
+        return unquote(value)
+
+    def to_url(self, value: str) -> str:
+        return value.replace(".", "%2E") if set(value) <= {"."} else value.replace("%", "%25").replace("/", "%2F")
+
+
 class Key:
     """A row's number."""
 
@@ -40,5 +55,11 @@ class Key:
         return str(value)
 
 
-for _name, _converter in (("workspace", WorkspaceName), ("uid", Uid), ("name", Name), ("key", Key)):
+for _name, _converter in (
+    ("workspace", WorkspaceName),
+    ("uid", Uid),
+    ("name", Name),
+    ("experiment", ExperimentName),
+    ("key", Key),
+):
     register_converter(_converter, _name)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -24,7 +25,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, SuspiciousOperation):  # a form with more parts or bytes than Django's settings allow
         error = (TooLarge if isinstance(error, RequestDataTooBig) else BadInput)(str(error))
     if isinstance(error, PortalError):
-        return Response(error.as_json(), status=error.status)
+        again = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+        return Response(error.as_json(), status=error.status, headers=again)
     response = exception_handler(error, context)
     if response is None:
         return None  # a fault of ours: Django answers 500 and the log has the traceback
@@ -39,10 +41,12 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     return response
 
 
+@csrf_exempt  # else a client with a token that asks for too much gets Django's page about cookies
 def no_such_address(request: HttpRequest, rest: str = "") -> JsonResponse:
     """Whatever no other route has: 404 in the API's own shape, not a page."""
     hint = "" if request.path.endswith("/") else " Every address of the API ends with a slash."
-    return JsonResponse(NotFound(f"The API has no address {request.path}.{hint}").as_json(), status=404)
+    error = NotFound(f"The API has no address {request.path}.{hint}", code="no_such_address")
+    return JsonResponse(error.as_json(), status=404)
 
 
 def _first(detail: Any, path: str = "") -> str:

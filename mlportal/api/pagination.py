@@ -44,6 +44,13 @@ class Pages(CursorPagination):
         """Whether the text can be compared with the column that the rows are ordered by."""
         return position.isascii() and position.isdigit() and len(position) < 20 and int(position) <= LARGEST_KEY
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in found:
+            if parameter["name"] == "page_size":
+                parameter["schema"] |= {"minimum": 1, "maximum": 500, "default": 50}
+        return found
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})
 

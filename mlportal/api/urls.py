@@ -16,7 +16,7 @@ v1: list[URLPattern | URLResolver] = [
     path("tokens/<key:token>/", access.Token.as_view()),
     path("workspaces/", access.Workspaces.as_view()),
     path("workspaces/<workspace:workspace>/", access.WorkspaceDetail.as_view()),
-    path("workspaces/<workspace:workspace>/config.json", access.config, name="workspace-config"),
+    path("workspaces/<workspace:workspace>/config.json", access.Config.as_view(), name="workspace-config"),
     path("workspaces/<workspace:workspace>/members/", access.Members.as_view()),
     path("workspaces/<workspace:workspace>/members/<name:username>/", access.Member.as_view()),
     path("workspaces/<workspace:workspace>/", include("experiments.api.urls")),

@@ -2,13 +2,14 @@
 
 import hashlib
 import tempfile
+from contextlib import suppress
 from datetime import datetime
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Self, cast
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from mlportal.blobs.models import Blob
@@ -22,23 +23,54 @@ def put(stream: BinaryIO, *, limit: int | None = None) -> Blob:
     The stream is read once into a temporary file while its digest is taken, so that nothing is written for known bytes.
     Raises ValueError when it has more than `limit` bytes.
     """
-    digest, size = hashlib.sha256(), 0
-    with tempfile.SpooledTemporaryFile(max_size=8 * CHUNK, dir=str(settings.FILE_UPLOAD_TEMP_DIR)) as draft:
+    with Draft(limit) as draft:
         while chunk := stream.read(CHUNK):
-            size += len(chunk)
-            if limit is not None and size > limit:
-                raise ValueError(f"more than {limit} bytes")
-            digest.update(chunk)
             draft.write(chunk)
-        blob = Blob(digest=digest.hexdigest(), size=size)
+        return draft.store()
+
+
+class Draft:
+    """Bytes on their way in, piece by piece. Use as a context manager: what was not stored is gone at its end."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.size = 0
+        self._limit = limit
+        self._digest = hashlib.sha256()
+        folder = str(settings.FILE_UPLOAD_TEMP_DIR)
+        self._file = tempfile.SpooledTemporaryFile(max_size=8 * CHUNK, dir=folder)  # noqa: SIM115  (closed at the exit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._file.close()
+
+    def write(self, piece: bytes) -> None:
+        """Raises ValueError when there are more than `limit` bytes."""
+        self.size += len(piece)
+        if self._limit is not None and self.size > self._limit:
+            raise ValueError(f"more than {self._limit} bytes")
+        self._digest.update(piece)
+        self._file.write(piece)
+
+    def store(self) -> Blob:
+        draft = self._file
+        blob = Blob(digest=self._digest.hexdigest(), size=self.size)
         # Touched, so that the sweeper does not take it between here and the row that will refer to it.
         if Blob.objects.filter(pk=blob.pk).update(created_at=blob.created_at):
             return blob
         # The row says that the bytes are there, so it comes after them: a kill between leaves an orphan file, never a lie.
-        draft.seek(0)
-        default_storage.save(blob.key, File(cast("IO[bytes]", draft)))
-    Blob.objects.bulk_create([blob], ignore_conflicts=True)
-    return blob
+        _save(blob, draft)
+        with transaction.atomic():
+            Blob.objects.bulk_create([blob], ignore_conflicts=True)  # waits for a sweeper that holds this digest
+            if not default_storage.exists(blob.key):  # it has taken what was saved a moment ago
+                _save(blob, draft)
+        return blob
+
+
+def _save(blob: Blob, draft: IO[bytes]) -> None:
+    draft.seek(0)
+    default_storage.save(blob.key, File(draft))
 
 
 def open_blob(digest: str) -> BinaryIO:
@@ -54,17 +86,25 @@ def delete_unreferenced(before: datetime) -> int:
     )
 
 
-@transaction.atomic
 def _delete_unreferenced(pk: str, before: datetime) -> int:
-    # Under the row's lock: whoever puts the same bytes meanwhile waits, and then finds neither row nor file, or both.
-    blob = Blob.objects.select_for_update().filter(pk=pk, created_at__lt=before).first()
-    if blob is None:
-        return 0
-    key = blob.key
+    """The row first, and only when that is through the file: a crash between leaves an orphan file, never a lie."""
     try:
-        with transaction.atomic():
+        with transaction.atomic(durable=True):
+            blob = Blob.objects.select_for_update().filter(pk=pk, created_at__lt=before).first()
+            if blob is None:
+                return 0
+            size = blob.size
             blob.delete()
     except ProtectedError:
         return 0
-    default_storage.delete(key)
-    return blob.size
+    _delete_file(pk, size)
+    return size
+
+
+def _delete_file(pk: str, size: int) -> None:
+    """Somebody may be storing the same bytes again by now. The row that is written and taken back here keeps his waiting
+    until the file is gone, whereupon he sees that it is; if his is there already, the file is his."""
+    with suppress(IntegrityError), transaction.atomic(durable=True):
+        held = Blob.objects.create(pk=pk, size=size)
+        default_storage.delete(held.key)
+        held.delete()

@@ -20,9 +20,10 @@ class Entry:
 ENTRIES = (
     Entry("overview", "Overview", "layout-dashboard", "o"),
     Entry("experiments", "Experiments", "flask", "e", frozenset({"experiment", "run"})),
+    Entry("data", "Data", "database", "a", frozenset({"data-files", "dataset", "dataset-version"})),
     Entry("environments", "Environments", "package", "v", frozenset({"environment", "environment-new"})),
-    Entry("models", "Models", "box", "m", frozenset({"model", "model-version"})),
+    Entry("models", "Models", "box", "m", frozenset({"model", "model-version", "model-new"})),
     Entry("deployments", "Deployments", "rocket", "d", frozenset({"deployment"})),
-    Entry("compute", "Compute", "cpu", "c"),
+    Entry("compute", "Compute", "cpu", "c", frozenset({"compute-new", "compute-target"})),
     Entry("members", "Members", "users", "u"),
 )

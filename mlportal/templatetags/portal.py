@@ -16,6 +16,7 @@ from mlportal.pages.navigation import ENTRIES
 from mlportal.pages.wording import duration_words, elapsed_words, number_words
 
 register = template.Library()
+SIZE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 @register.simple_tag
@@ -55,6 +56,18 @@ def duration(start: datetime | None, end: datetime | None = None) -> SafeString:
 @register.filter
 def seconds(value: float | None) -> str:
     return "—" if value is None else duration_words(value)
+
+
+@register.filter(name="bytes")
+def in_bytes(size: float | None) -> str:
+    """1234567 → "1.2 MB", as the pages' scripts write it (static/js/run/format.js)."""
+    if size is None:
+        return "?"
+    value, unit = float(size), 0
+    while value >= 1000 and unit < len(SIZE_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    shown = f"{value:.0f}" if unit == 0 or value >= 100 else f"{value:.1f}"
+    return f"{shown} {'byte' if size == 1 else SIZE_UNITS[unit]}"
 
 
 @register.filter

@@ -13,10 +13,12 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from experiments.api.environments import find_version as find_environment
+from experiments.models import Snapshot
 from mlportal.api.views import ApiView, DetailView, ListView, created, get_or_404, validated
 from mlportal.errors import BadInput
 from models_registry import services
-from models_registry.api.inputs import DeployInput, KeyInput, RedeployInput
+from models_registry.api.inputs import DeployInput, DeploymentChange, KeyInput, RedeployInput
 from models_registry.api.serializers import (
     DeploymentEventSerializer,
     DeploymentLogSerializer,
@@ -42,13 +44,17 @@ class Deployments(ListView[Deployment]):
 
     @extend_schema(request=DeployInput, responses={201: DeploymentSerializer})
     def post(self, request: Request, workspace: str) -> Response:
-        """Make a service of a model version. 409 with a free name in `details.hint` when the name is taken."""
+        """Make a service of one model, or of an entry script with its models.
+
+        409 with a free name in `details.hint` when the name is taken; `overwrite` redeploys the service instead.
+        """
         wish = validated(DeployInput, request.data)
-        version = find_version(self, wish.pop("model"), wish.pop("version"))
-        deployment = services.deploy(version, **wish, by=self.person)
-        return created(
-            DeploymentSerializer(deployment).data, "workspaces", self.workspace.name, "deployments", deployment.name
-        )
+        del wish["model"], wish["version"]
+        versions = [find_version(self, each["name"], each["version"]) for each in wish.pop("models")]
+        inference = find_inference(self, wish.pop("inference"))
+        made = services.deploy(*versions, workspace=self.workspace, inference=inference, **wish, by=self.person)
+        data = DeploymentSerializer(get_or_404(deployments_of(self), pk=made.pk)).data
+        return created(data, "workspaces", self.workspace.name, "deployments", made.name)
 
 
 class DeploymentDetail(DetailView[Deployment]):
@@ -56,6 +62,17 @@ class DeploymentDetail(DetailView[Deployment]):
 
     def get_object(self) -> Deployment:
         return deployment_of(self)
+
+    @extend_schema(request=DeploymentChange, responses=DeploymentSerializer)
+    def patch(self, request: Request, workspace: str, name: str) -> Response:
+        """Change what is said of the service, who may call it, or what it is made of: the latter is a redeployment."""
+        wish = validated(DeploymentChange, request.data)
+        if "models" in wish:
+            wish["versions"] = [find_version(self, each["name"], each["version"]) for each in wish.pop("models")]
+        if "inference" in wish:
+            wish["inference"] = find_inference(self, wish["inference"])
+        services.update(deployment_of(self), **wish, by=self.person)
+        return Response(DeploymentSerializer(deployment_of(self)).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, workspace: str, name: str) -> Response:
@@ -70,9 +87,12 @@ class Redeploy(ApiView):
         """Have another version answer, without an error for callers: the old one serves until the new one is ready."""
         wish = validated(RedeployInput, request.data)
         deployment = deployment_of(self)
-        version = find_version(self, wish["model"] or deployment.version.model.name, wish["version"])
+        models = [version.model.name for version in deployment.revision.versions]
+        if wish["model"] is None and len(models) != 1:
+            raise BadInput(f"{deployment} is made of {len(models)} models; say which.", field="model")
+        version = find_version(self, wish["model"] or models[0], wish["version"])
         services.redeploy(deployment, version, by=self.person)
-        return Response(DeploymentSerializer(deployment).data, status=202)
+        return Response(DeploymentSerializer(deployment_of(self)).data, status=202)
 
 
 class Stop(ApiView):
@@ -104,6 +124,8 @@ class Keys(ApiView):
 
 
 class RegenerateKey(ApiView):
+    once = False
+
     @extend_schema(request=KeyInput, responses=NewKeySerializer)
     def post(self, request: Request, workspace: str, name: str) -> Response:
         """A new key; the old one stops working within a second."""
@@ -136,6 +158,8 @@ class Events(ListView[DeploymentEvent]):
 
 
 class Log(ApiView):
+    output = DeploymentLogSerializer
+
     @extend_schema(responses=DeploymentLogSerializer)
     def get(self, request: Request, workspace: str, name: str) -> Response:
         """The last lines that the model worker wrote."""
@@ -155,6 +179,8 @@ class AnyBody(BaseParser):
 
 class Score(ApiView):
     parser_classes = [AnyBody]
+    once = False
+    refusals = frozenset({408, 500, 504})
 
     @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.ANY)
     def post(self, request: Request, workspace: str, name: str) -> HttpResponse:
@@ -164,12 +190,17 @@ class Score(ApiView):
         answer = async_to_sync(score)(
             deployment.name, pair_of(deployment)[0], body, request.content_type or "application/json"
         )
-        return HttpResponse(answer.body, status=answer.status, content_type="application/json")
+        kind = answer.headers.pop("content-type", "application/octet-stream")
+        answer.headers.pop("content-length", None)
+        return HttpResponse(answer.body, status=answer.status, content_type=kind, headers=answer.headers)
 
 
 def deployments_of(view: ApiView) -> QuerySet[Deployment]:
     rows = Deployment.objects.visible_to(view.request.user).in_workspace(view.workspace)
-    return rows.select_related("workspace", "version__model", "live_version__model", "created_by")
+    related = rows.select_related(
+        "workspace", "revision__environment_version__environment", "revision__snapshot", "live_revision", "created_by"
+    )
+    return related.prefetch_related("revision__parts__version__model")
 
 
 def deployment_of(view: ApiView) -> Deployment:
@@ -185,3 +216,18 @@ def find_version(view: ApiView, model: str, number: int | None) -> ModelVersion:
             f"There is no model {model}{f' with a version {number}' if number else ''} here.", field="version"
         )
     return found
+
+
+def find_inference(view: ApiView, wish: Mapping[str, Any] | None) -> services.Inference:
+    """What was asked for, as rows of this workspace; BadInput names what is not there."""
+    if wish is None:
+        return services.NO_INFERENCE
+    snapshot = environment = None
+    if wish["snapshot"] is not None:
+        here = Snapshot.objects.visible_to(view.request.user).in_workspace(view.workspace)
+        snapshot = here.filter(uid=wish["snapshot"]).first()
+        if snapshot is None:
+            raise BadInput("There is no such snapshot in this workspace.", field="inference.snapshot")
+    if wish["environment"] is not None:
+        environment = find_environment(view, **wish["environment"])
+    return services.Inference(wish["entry_script"], snapshot, environment, wish["environment_variables"])

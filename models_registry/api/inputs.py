@@ -4,19 +4,34 @@ from typing import Any
 
 from rest_framework import serializers
 
+from experiments.api.entries import Entries
+from experiments.api.inputs import EnvironmentReference
 from mlportal.api.fields import BIGGEST, Input, TextMap
 from models_registry.models.registry import Framework
+from models_registry.services.checks import MAX_TAGS
 from models_registry.services.keys import SLOTS
-from models_registry.services.registration import MAX_DESCRIPTION, MAX_TAGS
+from models_registry.services.registration import MAX_DESCRIPTION
 
 
 class RegisterInput(Input):
-    run = serializers.RegexField(r"\A[0-9a-f]{32}\Z", help_text="The uid of the run that made it")
+    """Either `run` and `path`, or `entries`."""
+
+    run = serializers.RegexField(
+        r"\A[0-9a-f]{32}\Z", allow_null=True, default=None, help_text="The uid of the run that made it"
+    )
+    path = serializers.CharField(
+        max_length=1024, allow_null=True, default=None, help_text="A file or folder of the run: outputs/model.joblib"
+    )
+    entries = Entries(
+        allow_null=True, default=None, help_text="Files of your own, which the workspace has: upload them to `blobs/`"
+    )
     name = serializers.CharField(max_length=255, help_text="Of the model; one that exists gets its next version")
-    path = serializers.CharField(max_length=1024, help_text="A file or folder of the run, such as outputs/model.joblib")
+    environment = EnvironmentReference(
+        allow_null=True, default=None, help_text="What it is served in; null: the environment of its run, if it has one"
+    )
     framework = serializers.ChoiceField(choices=Framework.choices, default=Framework.SCIKITLEARN)
     framework_version = serializers.CharField(
-        max_length=50, allow_blank=True, default="", help_text="Empty: the scikit-learn of the run's environment"
+        max_length=50, allow_blank=True, default="", help_text="Empty: the scikit-learn of the environment"
     )
     cpu = serializers.FloatField(allow_null=True, default=None, help_text="Cores of a replica")
     memory_gb = serializers.FloatField(allow_null=True, default=None, help_text="Gigabytes of a replica")
@@ -28,16 +43,73 @@ class RegisterInput(Input):
 class VersionChange(Input):
     description = serializers.CharField(max_length=MAX_DESCRIPTION, allow_blank=True, required=False)
     tags = TextMap(required=False, most=MAX_TAGS, help_text="All tags of the version: those left out are removed")
+    add_properties = TextMap(required=False, most=MAX_TAGS, help_text="Properties are written once, and stay")
+    framework_version = serializers.CharField(max_length=50, allow_blank=True, required=False)
+    cpu = serializers.FloatField(allow_null=True, required=False, help_text="Cores of a replica")
+    memory_gb = serializers.FloatField(allow_null=True, required=False, help_text="Gigabytes of a replica")
 
 
-class DeployInput(Input):
-    model = serializers.CharField(max_length=255)
+class ModelReferenceInput(Input):
+    name = serializers.CharField(max_length=255)
     version = serializers.IntegerField(
         min_value=1, max_value=BIGGEST, allow_null=True, default=None, help_text="Null: the latest"
     )
+
+
+class InferenceInput(Input):
+    """How models are served otherwise than by themselves. All may be left out that is not needed."""
+
+    entry_script = serializers.CharField(
+        max_length=1024, allow_blank=True, default="", help_text="A file of the snapshot, with init() and run(…)"
+    )
+    snapshot = serializers.RegexField(
+        r"\A[0-9a-f]{32}\Z", allow_null=True, default=None, help_text="The uid of the snapshot that the script is in"
+    )
+    environment = EnvironmentReference(
+        allow_null=True, default=None, help_text="Null: where the models were trained, or the curated one that fits"
+    )
+    environment_variables = TextMap(default=dict)
+
+
+class DeployInput(Input):
+    """One model as `model` and `version`, or several (or none) as `models`."""
+
+    model = serializers.CharField(max_length=255, allow_null=True, default=None)
+    version = serializers.IntegerField(
+        min_value=1, max_value=BIGGEST, allow_null=True, default=None, help_text="Null: the latest"
+    )
+    models = ModelReferenceInput(
+        many=True, allow_null=True, default=None, help_text="Several need an entry script; a script may have none"
+    )
     name = serializers.CharField(max_length=32, allow_blank=True, default="", help_text="Empty: a name is proposed")
     description = serializers.CharField(max_length=500, allow_blank=True, default="")
+    tags = TextMap(default=dict, most=MAX_TAGS)
     auth_enabled = serializers.BooleanField(default=True, help_text="Whether callers need a key")
+    cpu = serializers.FloatField(allow_null=True, default=None, help_text="Cores of a replica; null: the models' own")
+    memory_gb = serializers.FloatField(
+        allow_null=True, default=None, help_text="Gigabytes of a replica; null: the models' own"
+    )
+    inference = InferenceInput(allow_null=True, default=None)
+    overwrite = serializers.BooleanField(default=False, help_text="Redeploy the service of this name if there is one")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["model"] is not None and attrs["models"] is not None:
+            raise serializers.ValidationError({"models": ["Give either model or models."]})
+        one = [] if attrs["model"] is None else [{"name": attrs["model"], "version": attrs["version"]}]
+        models = one if attrs["models"] is None else attrs["models"]
+        if not models and not (attrs["inference"] or {}).get("entry_script"):
+            raise serializers.ValidationError({"model": ["A service without an entry script needs a model."]})
+        return {**attrs, "models": models}
+
+
+class DeploymentChange(Input):
+    """What is left out stays. `models` and `inference` are a redeployment; inference null: the model serves itself."""
+
+    description = serializers.CharField(max_length=500, allow_blank=True, required=False)
+    tags = TextMap(required=False, most=MAX_TAGS, help_text="All tags of the service: those left out are removed")
+    auth_enabled = serializers.BooleanField(required=False)
+    models = ModelReferenceInput(many=True, required=False)
+    inference = InferenceInput(allow_null=True, required=False)
 
 
 class RedeployInput(Input):

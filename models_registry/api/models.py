@@ -1,4 +1,4 @@
-"""Registered models and their versions."""
+"""Registered models and their versions. A running script registers from its own runs."""
 
 from typing import Any
 
@@ -6,17 +6,21 @@ from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from experiments.api.environments import find_version as find_environment
 from experiments.models import Run
+from mlportal.access.models import User
 from mlportal.api.content import file_response
+from mlportal.api.permissions import SignedInUser, SignedInUserOrRun
 from mlportal.api.views import ApiView, DetailView, ListView, created, get_or_404, validated
-from mlportal.errors import BadInput
+from mlportal.errors import BadInput, NotAllowed
 from models_registry import services
 from models_registry.api.inputs import FileQuery, RegisterInput, VersionChange
 from models_registry.api.serializers import ModelSerializer, ModelVersionRowSerializer, ModelVersionSerializer
-from models_registry.filters import ModelFilter
+from models_registry.filters import ModelFilter, VersionFilter
 from models_registry.models import Deployment, ModelVersion, RegisteredModel
 
 
@@ -28,14 +32,29 @@ class Models(ListView[RegisteredModel]):
     def get_queryset(self) -> QuerySet[RegisteredModel]:
         return models_of(self)
 
+    def get_permissions(self) -> list[BasePermission]:
+        return [SignedInUserOrRun() if self.request.method == "POST" else SignedInUser()]
+
     @extend_schema(request=RegisterInput, responses={201: ModelVersionSerializer})
     def post(self, request: Request, workspace: str) -> Response:
-        """Register a file or folder of a run as the next version of a model, which is made when it is new."""
+        """Register a file or folder of a run, or files of your own, as the next version of a model.
+
+        The model is made when it is new. 409 `blobs_missing` names the digests to upload first.
+        """
         wish = validated(RegisterInput, request.data)
-        run = Run.objects.visible_to(self.person).in_workspace(self.workspace).filter(uid=wish.pop("run")).first()
-        if run is None:
-            raise BadInput("There is no such run in this workspace.", field="run")
-        version = services.register_model(run, **wish, by=self.person)
+        uid, path, entries, environment = (wish.pop(name) for name in ("run", "path", "entries", "environment"))
+        wish["environment_version"] = find_environment(self, **environment) if environment else None
+        if (entries is None) is (uid is None) or (uid is None) is not (path is None):
+            raise BadInput("Name a `run` and a `path` in it, or the `entries` of files.", field="run")
+        if uid is None:
+            if not isinstance(self.asker, User):
+                raise NotAllowed("A run's token registers what is in its own runs; name a run and a path.")
+            version = services.register_files(self.workspace, entries, **wish, by=self.asker)
+        else:
+            run = Run.objects.visible_to(self.asker).in_workspace(self.workspace).filter(uid=uid).first()
+            if run is None:
+                raise BadInput("There is no such run in this workspace.", field="run")
+            version = services.register_model(run, path=path, **wish, by=self.asker)
         path = ("models", version.model.name, "versions", str(version.version))
         return created(ModelVersionSerializer(version).data, "workspaces", self.workspace.name, *path)
 
@@ -62,6 +81,17 @@ class Versions(ListView[ModelVersion]):
         return versions_of(self).filter(model=model)
 
 
+class AllVersions(ListView[ModelVersion]):
+    """Versions of all models, newest first."""
+
+    queryset = ModelVersion.objects.none()
+    serializer_class = ModelVersionRowSerializer
+    filterset_class = VersionFilter
+
+    def get_queryset(self) -> QuerySet[ModelVersion]:
+        return versions_of(self)
+
+
 class VersionDetail(DetailView[ModelVersion]):
     serializer_class = ModelVersionSerializer
 
@@ -70,7 +100,7 @@ class VersionDetail(DetailView[ModelVersion]):
 
     @extend_schema(request=VersionChange, responses=ModelVersionSerializer)
     def patch(self, request: Request, workspace: str, name: str, number: int) -> Response:
-        """Change the description or the tags; what is left out stays."""
+        """Change what people say of it; what is left out stays. 409 names properties that have another value already."""
         changes: dict[str, Any] = validated(VersionChange, request.data)
         version = services.update_version(version_of(self), **changes, by=self.person)
         return Response(ModelVersionSerializer(version).data)
@@ -103,7 +133,8 @@ def models_of(view: ApiView) -> QuerySet[RegisteredModel]:
 def versions_of(view: ApiView) -> QuerySet[ModelVersion]:
     versions = ModelVersion.objects.visible_to(view.request.user).in_workspace(view.workspace)
     related = versions.select_related("model__workspace", "run", "environment_version__environment", "created_by")
-    return related.prefetch_related(Prefetch("deployments", Deployment.objects.only("name", "version")))
+    used_by = Prefetch("parts__revision__wanted_by", Deployment.objects.only("name", "revision"))
+    return related.prefetch_related(used_by)
 
 
 def version_of(view: ApiView) -> ModelVersion:

@@ -12,6 +12,7 @@ from models_registry.models import (
     ModelVersion,
     RegisteredModel,
     RequestLog,
+    Revision,
 )
 from models_registry.services import example_request
 from models_registry.status import DeploymentStatus
@@ -50,7 +51,7 @@ class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
     verdict = serializers.SerializerMethodField()
     tags = serializers.DictField(child=serializers.CharField())
     properties = serializers.DictField(child=serializers.CharField())
-    deployments = serializers.SlugRelatedField[Any](many=True, read_only=True, slug_field="name")
+    deployments = serializers.SerializerMethodField()
     created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
     page = serializers.CharField(source="get_absolute_url")
 
@@ -84,6 +85,10 @@ class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
         environment = version.environment_version
         return {"name": environment.environment.name, "version": environment.version} if environment else None
 
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_deployments(self, version: ModelVersion) -> list[str]:
+        return [deployment.name for deployment in version.deployments]
+
     def get_verdict(self, version: ModelVersion) -> str | None:
         """Of the inspection; null while the file has not been looked into."""
         return version.inspection["verdict"] if version.inspection else None
@@ -111,11 +116,17 @@ class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
 
 class DeploymentRowSerializer(serializers.ModelSerializer[Deployment]):
     workspace = serializers.CharField(source="workspace.name")
+    tags = serializers.DictField(child=serializers.CharField())
     status = serializers.ChoiceField(choices=DeploymentStatus.choices)
     status_label = serializers.CharField(source="get_status_display")
     colour = serializers.CharField()
-    version = serializers.CharField(source="version.__str__", help_text="The version that is wanted, as name:version")
+    version = serializers.CharField(
+        source="revision.label",
+        help_text="What is wanted, as people call it: name:version, or a script with its models",
+    )
     live_version = serializers.SerializerMethodField()
+    models = serializers.SerializerMethodField()
+    entry_script = serializers.CharField(source="revision.entry_script", help_text="Empty: the model serves itself")
     created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
     page = serializers.CharField(source="get_absolute_url")
 
@@ -125,11 +136,14 @@ class DeploymentRowSerializer(serializers.ModelSerializer[Deployment]):
             "name",
             "workspace",
             "description",
+            "tags",
             "status",
             "status_label",
             "colour",
             "version",
             "live_version",
+            "models",
+            "entry_script",
             "scoring_path",
             "auth_enabled",
             "failure",
@@ -139,8 +153,13 @@ class DeploymentRowSerializer(serializers.ModelSerializer[Deployment]):
         ]
 
     def get_live_version(self, deployment: Deployment) -> str | None:
-        """The version that answers, as name:version; null when none does."""
-        return str(deployment.live_version) if deployment.live_version else None
+        """What answers, as people call it; null when nothing does."""
+        return str(deployment.live_revision) if deployment.live_revision else None
+
+    @extend_schema_field(LineageSerializer(many=True))
+    def get_models(self, deployment: Deployment) -> list[dict[str, Any]]:
+        """What is wanted."""
+        return [{"name": each.model.name, "version": each.version} for each in deployment.revision.versions]
 
 
 class ReplicaSerializer(serializers.Serializer[Any]):
@@ -153,17 +172,49 @@ class ReplicaSerializer(serializers.Serializer[Any]):
     restarts = serializers.IntegerField(required=False)
 
 
+class InferenceSerializer(serializers.Serializer[Any]):
+    """How the models are served; the values of the variables, which may be passwords, are not told."""
+
+    entry_script = serializers.CharField()
+    snapshot = serializers.CharField(source="snapshot.uid", default=None, allow_null=True)
+    environment = serializers.SerializerMethodField()
+    environment_variables = serializers.SerializerMethodField()
+    note = serializers.CharField(help_text="How the environment was chosen, where nobody gave one")
+
+    @extend_schema_field(LineageSerializer())
+    def get_environment(self, revision: Revision) -> dict[str, Any]:
+        version = revision.environment_version
+        return {"name": version.environment.name, "version": version.version}
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_environment_variables(self, revision: Revision) -> list[str]:
+        return sorted(revision.environment_variables)
+
+
 class DeploymentSerializer(DeploymentRowSerializer):
+    inference = InferenceSerializer(source="revision")
+    cpu = serializers.FloatField(source="revision.cpu", allow_null=True, help_text="Null: what the models ask for")
+    memory_gb = serializers.FloatField(
+        source="revision.memory_gb", allow_null=True, help_text="Null: what the models ask for"
+    )
     replica = ReplicaSerializer()
-    signature = serializers.DictField(allow_null=True, help_text="What the model says of itself")
+    signature = serializers.DictField(allow_null=True, help_text="What the model or the script says of itself")
     example = serializers.SerializerMethodField()
 
     class Meta(DeploymentRowSerializer.Meta):
-        fields = [*DeploymentRowSerializer.Meta.fields, "replica", "signature", "example"]
+        fields = [
+            *DeploymentRowSerializer.Meta.fields,
+            "inference",
+            "cpu",
+            "memory_gb",
+            "replica",
+            "signature",
+            "example",
+        ]
 
     @extend_schema_field(serializers.DictField(allow_null=True))
     def get_example(self, deployment: Deployment) -> dict[str, Any] | None:
-        """A body for `score` that the model takes."""
+        """A body for `score` that it takes."""
         return example_request(deployment)
 
 

@@ -10,6 +10,7 @@ urlpatterns = [
     path("models/<name:name>/versions/", models.Versions.as_view()),
     path("models/<name:name>/versions/<key:number>/", models.VersionDetail.as_view()),
     path("models/<name:name>/versions/<key:number>/files/content/", models.FileContent.as_view()),
+    path("model-versions/", models.AllVersions.as_view()),
     path("deployments/", deployments.Deployments.as_view()),
     path("deployments/<name:name>/", deployments.DeploymentDetail.as_view()),
     path("deployments/<name:name>/redeploy/", deployments.Redeploy.as_view()),

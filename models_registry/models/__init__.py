@@ -2,5 +2,17 @@
 
 from models_registry.models.deployments import Deployment, DeploymentEvent, RequestLog
 from models_registry.models.registry import ModelFile, ModelVersion, RegisteredModel
+from models_registry.models.revisions import Part, Revision
+from models_registry.models.serving import ServingLease
 
-__all__ = ["Deployment", "DeploymentEvent", "ModelFile", "ModelVersion", "RegisteredModel", "RequestLog"]
+__all__ = [
+    "Deployment",
+    "DeploymentEvent",
+    "ModelFile",
+    "ModelVersion",
+    "Part",
+    "RegisteredModel",
+    "RequestLog",
+    "Revision",
+    "ServingLease",
+]

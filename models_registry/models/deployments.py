@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from mlportal.access.models import Workspace
 from mlportal.uid import new_uid
-from models_registry.models.registry import ModelVersion
+from models_registry.models.revisions import Revision
 from models_registry.querysets import DeploymentQuerySet
 from models_registry.status import DEPLOYMENT_COLOURS, DeploymentStatus
 
@@ -19,7 +19,7 @@ service_name = RegexValidator(
 
 
 class Deployment(models.Model):
-    """A service: what is wanted (`version`, `wanted`), and what the supervisor has made of it (`status`, `live_version`).
+    """A service: what is wanted (`revision`, `wanted`), and what the supervisor has made of it (`status`, `live_revision`).
 
     Names are unique in the whole portal, because a service's address is /services/<name>/.
     """
@@ -28,16 +28,15 @@ class Deployment(models.Model):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="deployments")
     name = models.CharField(max_length=32, unique=True, validators=[service_name])
     description = models.CharField(max_length=500, blank=True)
+    tags = models.JSONField(default=dict, blank=True)
     status = models.CharField(max_length=20, choices=DeploymentStatus.choices, default=DeploymentStatus.TRANSITIONING)
     wanted = models.BooleanField(default=True, help_text="Off: stopped on request")
-    version = models.ForeignKey(
-        ModelVersion, models.PROTECT, related_name="deployments", help_text="The version that is wanted"
-    )
+    revision = models.ForeignKey(Revision, models.RESTRICT, related_name="wanted_by", help_text="What is wanted")
     generation = models.PositiveIntegerField(default=1, help_text="Grows with everything that a person asks for")
-    live_version = models.ForeignKey(
-        ModelVersion, models.PROTECT, null=True, related_name="+", help_text="The version that answers"
+    live_revision = models.ForeignKey(
+        Revision, models.RESTRICT, null=True, related_name="answers_for", help_text="What answers"
     )
-    socket = models.CharField(max_length=200, blank=True, help_text="Where the replica that answers listens")
+    socket = models.TextField(blank=True, help_text="Where the replica that answers listens")
     signature = models.JSONField(
         null=True, help_text="What the model worker says of its model: methods, features, example"
     )

@@ -1,3 +1,5 @@
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
@@ -8,6 +10,9 @@ from experiments.models import EnvironmentVersion, Run
 from mlportal.access.models import Workspace
 from mlportal.access.querysets import WorkspaceScoped
 from mlportal.blobs.models import Blob
+
+if TYPE_CHECKING:
+    from models_registry.models.deployments import Deployment
 
 model_name = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_. -]{0,254}\Z",
@@ -62,7 +67,12 @@ class ModelVersion(models.Model):
     model = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()
     run = models.ForeignKey(Run, models.SET_NULL, null=True, related_name="model_versions")
-    path = models.CharField(max_length=1024, help_text="In the run: a file or a folder")
+    path = models.CharField(
+        max_length=1024,
+        blank=True,
+        help_text="In the run: a file or a folder; without a run what its files have in common",
+    )
+    from_files = models.BooleanField(default=False, help_text="Registered from somebody's own files, not from a run")
     environment_version = models.ForeignKey(
         EnvironmentVersion, models.PROTECT, null=True, related_name="model_versions"
     )
@@ -91,6 +101,12 @@ class ModelVersion(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("model-version", args=[self.model.workspace.name, self.model.name, self.version])
+
+    @property
+    def deployments(self) -> "list[Deployment]":
+        """The services that are to be made of it. Lists prefetch `parts__revision__wanted_by`."""
+        found = {deployment for part in self.parts.all() for deployment in part.revision.wanted_by.all()}
+        return sorted(found, key=lambda deployment: deployment.name)
 
 
 class ModelFile(models.Model):

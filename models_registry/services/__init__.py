@@ -7,23 +7,30 @@ from models_registry.services.deployments import (
     redeploy,
     start,
     stop,
+    update,
 )
+from models_registry.services.environments import environment_for
 from models_registry.services.files import main_file, open_file
 from models_registry.services.keys import is_key, keys, regenerate_key
 from models_registry.services.registration import (
     delete_model,
     delete_version,
+    register_files,
     register_model,
     suggested_framework_version,
     update_version,
 )
 from models_registry.services.requests import example_request, recent_requests
+from models_registry.services.revisions import NO_INFERENCE, Inference
 
 __all__ = [
+    "NO_INFERENCE",
+    "Inference",
     "delete",
     "delete_model",
     "delete_version",
     "deploy",
+    "environment_for",
     "example_request",
     "is_key",
     "keys",
@@ -33,9 +40,11 @@ __all__ = [
     "recent_requests",
     "redeploy",
     "regenerate_key",
+    "register_files",
     "register_model",
     "start",
     "stop",
     "suggested_framework_version",
+    "update",
     "update_version",
 ]

@@ -3,88 +3,161 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from mlportal.access.models import User
+from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import BadInput, Conflict
-from models_registry.models import Deployment, ModelVersion
+from mlportal.texts import storable
+from models_registry.models import Deployment, ModelVersion, Revision
 from models_registry.models.deployments import service_name
 from models_registry.services import journal
-from models_registry.services.files import main_file
+from models_registry.services.checks import pairs
+from models_registry.services.revisions import NO_INFERENCE, Inference, inference_of, make_revision
 from models_registry.status import DeploymentStatus
 
 RUNS = frozenset({DeploymentStatus.TRANSITIONING, DeploymentStatus.HEALTHY, DeploymentStatus.UNHEALTHY})
 NAME_CHARACTERS = 32
+MAX_DESCRIPTION = 500
 
 
 def propose_service_name(version: ModelVersion) -> str:
     """A free name made of the model's: `Iris SVC` → `iris-svc`, and `iris-svc-2` when that is taken."""
-    words = re.sub(r"[^a-z0-9]+", "-", version.model.name.lower()).strip("-")
-    base = words if re.match(r"[a-z]", words) else f"model-{words}".strip("-")
-    base = base[: NAME_CHARACTERS - 5].strip("-")
-    if len(base) < 3:
-        base = f"{base}-model"
-    taken = set(Deployment.objects.filter(name__startswith=base).values_list("name", flat=True))
-    names = (base if number == 1 else f"{base}-{number}" for number in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
+    return _free_name(version.model.name)
 
 
+@transaction.atomic
 def deploy(
-    version: ModelVersion, *, name: str = "", description: str = "", auth_enabled: bool = True, by: User
+    *versions: ModelVersion,
+    workspace: Workspace | None = None,
+    name: str = "",
+    description: str = "",
+    tags: Mapping[str, Any] | None = None,
+    auth_enabled: bool = True,
+    cpu: float | None = None,
+    memory_gb: float | None = None,
+    inference: Inference = NO_INFERENCE,
+    overwrite: bool = False,
+    by: User,
 ) -> Deployment:
-    """A service of this version; without a name it gets the proposed one. Conflict, with a free name, when it is taken."""
-    workspace = version.model.workspace
+    """A service of these models; without a name it gets the proposed one. `workspace` is needed without a model.
+
+    Conflict, with a free name, when the name is taken. With `overwrite` the service of that name in the workspace is
+    made of this instead, without an error for its callers.
+    """
+    workspace = workspace or versions[0].model.workspace
     require(Role.CONTRIBUTOR, workspace, by)
-    _require_servable(version)
-    name = name.strip() or propose_service_name(version)
+    revision = make_revision(workspace, versions, inference, cpu=cpu, memory_gb=memory_gb)
+    base = versions[0].model.name if versions else PurePosixPath(revision.entry_script).stem
+    name = name.strip() or _free_name(base)
     try:
         service_name(name)
     except ValidationError as error:
         raise BadInput(f"{name!r} cannot name a service: {error.message}", field="name") from None
-    if len(description) > 500:
-        raise BadInput("A description has at most 500 characters.", field="description")
+    said = {"description": _description(description), "tags": pairs(tags or {}, "tags"), "auth_enabled": auth_enabled}
+    there = Deployment.objects.filter(workspace=workspace, name=name).first() if overwrite else None
+    if there is not None:
+        _make_of(there, revision, by=by, **said)
+        return there
     try:
         with transaction.atomic():
             deployment = Deployment.objects.create(
-                workspace=workspace,
-                name=name,
-                description=description.strip(),
-                version=version,
-                auth_enabled=auth_enabled,
-                created_by=by,
+                workspace=workspace, name=name, revision=revision, created_by=by, **said
             )
-            deployment.events.create(new=DeploymentStatus.TRANSITIONING, reason=f"{version} deployed", actor=by)
-            record("deployment.create", by=by, workspace=workspace, subject=name, version=str(version))
     except IntegrityError:
-        free = propose_service_name(version)
+        free = _free_name(base)
         message = f"There is a service named {name} already; {free} is free."
         raise Conflict(message, code="name_taken", field="name", hint=free) from None
+    deployment.events.create(
+        new=DeploymentStatus.TRANSITIONING, reason=_said(f"{revision} deployed", revision), actor=by
+    )
+    record("deployment.create", by=by, workspace=workspace, subject=name, version=str(revision))
     return deployment
 
 
+@transaction.atomic
 def redeploy(deployment: Deployment, version: ModelVersion, *, by: User) -> None:
     """Have this version answer instead, without an error for callers: the old one serves until the new one is ready."""
     require(Role.CONTRIBUTOR, deployment.workspace, by)
-    if version.model.workspace_id != deployment.workspace_id:
-        raise BadInput("The version belongs to another workspace.", field="version")
-    _require_servable(version)
-    if deployment.version_id == version.pk and deployment.status in RUNS:
+    now = deployment.revision
+    if len(now.versions) > 1:
+        raise BadInput(f"{deployment} is made of {len(now.versions)} models: say all of them.", field="models")
+    if now.versions == [version] and deployment.status in RUNS:
         raise Conflict(f"{version} is what {deployment} is made of already.", field="version")
-    with transaction.atomic():
-        journal.ask(
-            deployment,
-            DeploymentStatus.TRANSITIONING,
-            f"redeployed with {version}",
-            by=by,
-            version=version,
-            wanted=True,
-            failure="",
-        )
-        record("deployment.redeploy", by=by, workspace=deployment.workspace, subject=deployment, version=str(version))
+    _make_of(deployment, _changed(now, [version], None), by=by)
+
+
+@transaction.atomic
+def update(
+    deployment: Deployment,
+    *,
+    description: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    auth_enabled: bool | None = None,
+    versions: Sequence[ModelVersion] | None = None,
+    inference: Inference | None = None,
+    by: User,
+) -> None:
+    """Change what is given; None leaves a thing as it is. Other models, or another way to serve them, are a redeployment.
+
+    `NO_INFERENCE` has the model serve itself again.
+    """
+    require(Role.CONTRIBUTOR, deployment.workspace, by)
+    said: dict[str, Any] = {}
+    if description is not None:
+        said["description"] = _description(description)
+    if tags is not None:
+        said["tags"] = pairs(tags, "tags")
+    if auth_enabled is not None:
+        said["auth_enabled"] = auth_enabled
+    if versions is not None or inference is not None:
+        _make_of(deployment, _changed(deployment.revision, versions, inference), by=by, **said)
+        return
+    changed = {field: value for field, value in said.items() if getattr(deployment, field) != value}
+    if not changed:
+        return
+    key = {True: "callers need a key", False: "callers need no key"}.get(changed.get("auth_enabled"))  # type: ignore[arg-type]
+    reasons = [f"{field} changed" for field in ("description", "tags") if field in changed] + ([key] if key else [])
+    journal.note(deployment, ", ".join(reasons), by=by, **changed)
+    record("deployment.update", by=by, workspace=deployment.workspace, subject=deployment, changed=sorted(changed))
+
+
+def _changed(now: Revision, versions: Sequence[ModelVersion] | None, inference: Inference | None) -> Revision:
+    return make_revision(
+        now.workspace,
+        now.versions if versions is None else versions,
+        inference_of(now) if inference is None else inference,
+        cpu=now.cpu,
+        memory_gb=now.memory_gb,
+    )
+
+
+def _make_of(deployment: Deployment, revision: Revision, *, by: User, **said: Any) -> None:
+    workspace = deployment.workspace
+    if deployment.live_revision_id is None:
+        said["signature"] = None  # of what it was made of before
+    journal.ask(
+        deployment,
+        DeploymentStatus.TRANSITIONING,
+        _said(f"redeployed with {revision}", revision),
+        by=by,
+        revision=revision,
+        wanted=True,
+        failure="",
+        **said,
+    )
+    Revision.objects.unused(workspace).delete()
+    record("deployment.redeploy", by=by, workspace=workspace, subject=deployment, version=str(revision))
+
+
+def _said(what: str, revision: Revision) -> str:
+    return f"{what}. {revision.note}" if revision.note else what
 
 
 @transaction.atomic
@@ -100,10 +173,11 @@ def stop(deployment: Deployment, *, by: User) -> None:
         by=by,
         wanted=False,
         socket="",
-        live_version=None,
+        live_revision=None,
         replica={},
         failure="",
     )
+    Revision.objects.unused(deployment.workspace).delete()
     record("deployment.stop", by=by, workspace=deployment.workspace, subject=deployment)
 
 
@@ -121,18 +195,24 @@ def start(deployment: Deployment, *, by: User) -> None:
 def delete(deployment: Deployment, *, by: User) -> None:
     """The service, its keys and its request log are gone; the supervisor ends what ran for it."""
     require(Role.CONTRIBUTOR, deployment.workspace, by)
-    record("deployment.delete", by=by, workspace=deployment.workspace, subject=deployment)
+    workspace = deployment.workspace
+    record("deployment.delete", by=by, workspace=workspace, subject=deployment)
     deployment.delete()
+    Revision.objects.unused(workspace).delete()
 
 
-def _require_servable(version: ModelVersion) -> None:
-    if version.environment_version_id is None:
-        raise BadInput(
-            f"{version} cannot be served: its run had no environment, so nobody knows what it needs.", field="version"
-        )
-    if main_file(version) is None:
-        raise BadInput(
-            f"{version} cannot be served: its folder has no single file that is the model. Register the file itself, "
-            "or name it model.joblib or model.pkl.",
-            field="version",
-        )
+def _description(text: str) -> str:
+    if len(text) > MAX_DESCRIPTION:
+        raise BadInput(f"A description has at most {MAX_DESCRIPTION} characters.", field="description")
+    return str(storable(text.strip()))
+
+
+def _free_name(words: str) -> str:
+    words = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+    base = words if re.match(r"[a-z]", words) else f"model-{words}".strip("-")
+    base = base[: NAME_CHARACTERS - 5].strip("-")
+    if len(base) < 3:
+        base = f"{base}-model"
+    taken = set(Deployment.objects.filter(name__startswith=base).values_list("name", flat=True))
+    names = (base if number == 1 else f"{base}-{number}" for number in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)

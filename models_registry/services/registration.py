@@ -1,29 +1,55 @@
-"""Models come from runs: registering refers to the run's files and remembers how they came about."""
+"""Models come from runs, whose files are referred to and remember how they came about, or from somebody's own files."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, Q
 
 from experiments.models import Artifact, EnvironmentVersion, Run
+from experiments.services import uploads
+from experiments.services.runs import require_writer
 from experiments.snapshots import NameRefused, clean_name
 from mlportal.access.models import User, Workspace
+from mlportal.access.principals import RunPrincipal, person_behind
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import BadInput, Conflict
 from mlportal.texts import storable
 from models_registry.models import Deployment, ModelFile, ModelVersion, RegisteredModel
 from models_registry.models.registry import Framework, model_name
+from models_registry.services.checks import amount, pairs
 from models_registry.services.inspecting import ask_for_inspection
 
-MAX_TAGS = 100
 MAX_DESCRIPTION = 5000
+
+
+class About(TypedDict, total=False):
+    """What people say of a new version."""
+
+    framework: str
+    framework_version: str
+    cpu: float | None
+    memory_gb: float | None
+    description: str
+    tags: Mapping[str, Any]
+    properties: Mapping[str, Any]
+
+
+class Changes(TypedDict, total=False):
+    """What may be changed later. `tags` are all of them; `add_properties` are written once."""
+
+    framework_version: str
+    cpu: float | None
+    memory_gb: float | None
+    description: str
+    tags: Mapping[str, Any]
+    add_properties: Mapping[str, Any]
 
 
 @transaction.atomic
@@ -32,53 +58,97 @@ def register_model(
     *,
     name: str,
     path: str,
-    framework: str = Framework.SCIKITLEARN,
-    framework_version: str = "",
-    cpu: float | None = None,
-    memory_gb: float | None = None,
-    description: str = "",
-    tags: Mapping[str, Any] | None = None,
-    properties: Mapping[str, Any] | None = None,
-    by: User,
+    environment_version: EnvironmentVersion | None = None,
+    by: User | RunPrincipal,
+    **about: Unpack[About],
 ) -> ModelVersion:
     """A new version of the model `name` from the file or folder `path` of the run; the model is made when it is new.
 
-    Files are referred to, not copied. Raises BadInput naming the field, Conflict while the run has not stored the file.
+    It is served in the run's environment unless another one is given. Files are referred to, not copied. Raises BadInput
+    naming the field, Conflict while the run has not stored the file. A run's token registers from its own runs.
     """
-    require(Role.CONTRIBUTOR, run.workspace, by)
+    require_writer(run, by)
+    folder, artifacts = _artifacts(run, path)
+    above = PurePosixPath(folder).parent
+    files = [(str(PurePosixPath(each.path).relative_to(above)), each.blob_id, each.size) for each in artifacts]
+    environment_version = environment_version or run.environment_version
+    version = _create(
+        run.workspace, name, files, environment_version, about, by=person_behind(by), run=run, path=folder
+    )
+    record("model.register", by=person_behind(by), workspace=run.workspace, subject=version, run=run.uid)
+    return version
+
+
+@transaction.atomic
+def register_files(
+    workspace: Workspace,
+    entries: Sequence[uploads.Named],
+    *,
+    name: str,
+    environment_version: EnvironmentVersion | None = None,
+    by: User,
+    **about: Unpack[About],
+) -> ModelVersion:
+    """A new version of the model `name` from files that the workspace has, such as those that somebody has just uploaded.
+
+    Raises Conflict `blobs_missing` with the digests to upload.
+    """
+    require(Role.CONTRIBUTOR, workspace, by)
+    limits = uploads.Limits(
+        files=settings.RUN_OUTPUT_FILES,
+        files_setting="MLPORTAL_OUTPUT_FILES",
+        size=settings.RUN_OUTPUT_BYTES,
+        size_setting="MLPORTAL_OUTPUT_LIMIT",
+    )
+    manifest = uploads.named_manifest(workspace, entries, limits)
+    files = [(entry.name, entry.sha256, entry.size) for entry in manifest.entries]
+    version = _create(
+        workspace, name, files, environment_version, about, by=by, path=_common([path for path, _, _ in files])
+    )
+    record("model.register", by=by, workspace=workspace, subject=version, files=len(files))
+    return version
+
+
+def _create(
+    workspace: Workspace,
+    name: str,
+    files: Sequence[tuple[str, str, int]],
+    environment_version: EnvironmentVersion | None,
+    about: About,
+    *,
+    by: User,
+    path: str,
+    run: Run | None = None,
+) -> ModelVersion:
+    framework, framework_version = about.get("framework", Framework.SCIKITLEARN), about.get("framework_version", "")
     if framework not in Framework.values:
         raise BadInput(f"{framework!r} is not a framework; there are {', '.join(Framework.values)}.", field="framework")
-    folder, artifacts = _artifacts(run, path)
-    model = _get_or_make_model(run.workspace, name, by=by)
+    if environment_version and environment_version.environment.workspace_id != workspace.pk:
+        raise BadInput("The environment belongs to another workspace.", field="environment")
     if framework == Framework.SCIKITLEARN:
-        framework_version = framework_version or suggested_framework_version(run.environment_version)
+        framework_version = framework_version or suggested_framework_version(environment_version)
+    model = _get_or_make_model(workspace, name, by=by)
     version = ModelVersion.objects.create(
         model=model,
         version=_next_number(model),
         run=run,
-        path=folder,
-        environment_version=run.environment_version,
+        from_files=run is None,
+        path=path,
+        environment_version=environment_version,
         framework=framework,
-        framework_version=storable(framework_version.strip())[:50],
-        cpu=_amount(cpu, "cpu"),
-        memory_gb=_amount(memory_gb, "memory_gb"),
-        description=_description(description),
-        tags=_pairs(tags or {}, "tags"),
-        properties=_pairs(properties or {}, "properties"),
-        size=sum(artifact.size for artifact in artifacts),
+        framework_version=_framework_version(framework_version),
+        cpu=amount(about.get("cpu"), "cpu"),
+        memory_gb=amount(about.get("memory_gb"), "memory_gb"),
+        description=_description(about.get("description", "")),
+        tags=pairs(about.get("tags") or {}, "tags"),
+        properties=pairs(about.get("properties") or {}, "properties"),
+        size=sum(size for _, _, size in files),
         created_by=by,
     )
-    above = PurePosixPath(folder).parent
     ModelFile.objects.bulk_create(
-        ModelFile(
-            version=version,
-            path=str(PurePosixPath(artifact.path).relative_to(above)),
-            blob_id=artifact.blob_id,
-            size=artifact.size,
-        )
-        for artifact in artifacts
+        (ModelFile(version=version, path=file, blob_id=digest, size=size) for file, digest, size in files),
+        batch_size=1000,
     )
-    record("model.register", by=by, workspace=run.workspace, subject=version, run=run.uid)
     ask_for_inspection(version)
     return version
 
@@ -93,23 +163,43 @@ def suggested_framework_version(environment: EnvironmentVersion | None) -> str:
 
 
 @transaction.atomic
-def update_version(
-    version: ModelVersion, *, description: str | None = None, tags: Mapping[str, Any] | None = None, by: User
-) -> ModelVersion:
-    """Change what people say of a version; its files and lineage never change."""
+def update_version(version: ModelVersion, *, by: User, **changes: Unpack[Changes]) -> ModelVersion:
+    """Change what people say of a version; its files and lineage never change. What is not named stays.
+
+    Conflict `exists` names the properties that have another value already.
+    """
     workspace = version.model.workspace
     require(Role.CONTRIBUTOR, workspace, by)
-    changed: list[str] = []
-    if description is not None:
-        version.description = _description(description)
-        changed.append("description")
-    if tags is not None:
-        version.tags = _pairs(tags, "tags")
-        changed.append("tags")
-    if changed:
-        version.save(update_fields=changed)
-        record("model.update", by=by, workspace=workspace, subject=version, changed=changed)
+    ModelVersion.objects.select_for_update().get(pk=version.pk)  # properties are merged
+    version.refresh_from_db(fields=["properties"])
+    fields: dict[str, Any] = {}
+    if "description" in changes:
+        fields["description"] = _description(changes["description"])
+    if "framework_version" in changes:
+        fields["framework_version"] = _framework_version(changes["framework_version"])
+    if "cpu" in changes:
+        fields["cpu"] = amount(changes["cpu"], "cpu")
+    if "memory_gb" in changes:
+        fields["memory_gb"] = amount(changes["memory_gb"], "memory_gb")
+    if "tags" in changes:
+        fields["tags"] = pairs(changes["tags"], "tags")
+    if "add_properties" in changes:
+        fields["properties"] = _with_more(version.properties, pairs(changes["add_properties"], "properties"))
+    for field, value in fields.items():
+        setattr(version, field, value)
+    if fields:
+        version.save(update_fields=list(fields))
+        record("model.update", by=by, workspace=workspace, subject=version, changed=list(fields))
     return version
+
+
+def _with_more(there: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    if others := sorted(name for name in there.keys() & more.keys() if there[name] != more[name]):
+        listed = ", ".join(others[:10])
+        raise Conflict(
+            f"A property is written once; these have a value already: {listed}.", code="exists", names=others
+        )
+    return pairs({**there, **more}, "properties")
 
 
 @transaction.atomic
@@ -132,7 +222,8 @@ def delete_model(model: RegisteredModel, *, by: User) -> None:
 
 
 def _refuse_deployed(versions: Any) -> None:
-    users = Deployment.objects.filter(Q(version__in=versions) | Q(live_version__in=versions))
+    used = Q(revision__parts__version__in=versions) | Q(live_revision__parts__version__in=versions)
+    users = Deployment.objects.filter(used)
     names = sorted(set(users.values_list("name", flat=True)))
     if names:
         listed = ", ".join(names)
@@ -184,22 +275,19 @@ def _next_number(model: RegisteredModel) -> int:
     return model.last_version
 
 
-def _amount(value: float | None, field: str) -> float | None:
-    if value is not None and not (math.isfinite(value) and 0 < value <= 10_000):
-        raise BadInput(f"{field} is a number above 0.", field=field)
-    return value
+def _framework_version(text: str) -> str:
+    return str(storable(text.strip()))[:50]
+
+
+def _common(paths: Sequence[str]) -> str:
+    """The only file, the folder that all are in, or nothing."""
+    if len(paths) == 1:
+        return paths[0]
+    first = {path.partition("/")[0] for path in paths}
+    return first.pop() if len(first) == 1 else ""
 
 
 def _description(text: str) -> str:
     if len(text) > MAX_DESCRIPTION:
         raise BadInput(f"A description has at most {MAX_DESCRIPTION} characters.", field="description")
     return str(storable(text.strip()))
-
-
-def _pairs(values: Mapping[str, Any], field: str) -> dict[str, str]:
-    if len(values) > MAX_TAGS:
-        raise BadInput(f"There are at most {MAX_TAGS} {field}.", field=field)
-    for key in values:
-        if not key or len(key) > 250:
-            raise BadInput(f"A name among the {field} has 1 to 250 characters.", field=field)
-    return {str(storable(key)): str(storable(str(value)))[:5000] for key, value in values.items()}

@@ -13,8 +13,10 @@ from models_registry.models import Deployment, RequestLog
 
 
 def example_request(deployment: Deployment) -> dict[str, Any] | None:
-    """A body for `score` that the model takes; None while nobody knows what it takes."""
+    """A body for `score` that it takes; None while nobody knows what it takes."""
     signature = deployment.signature or {}
+    if isinstance(signature.get("sample"), dict):
+        return dict(signature["sample"])  # of an entry script's decorators
     if not signature.get("example"):
         return None
     return {"data": signature["example"], "method": signature.get("default_method") or "predict"}

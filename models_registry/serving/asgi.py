@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import weakref
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 
 from models_registry.serving.gateway import Gateway, Limits
-from models_registry.serving.gateway.http import Receive, Scope, Send
+from models_registry.serving.gateway.errors import WrongHost
+from models_registry.serving.gateway.http import Receive, Scope, Send, error_answer, header, send_answer
 from models_registry.serving.portal_routes import PortalRecorder, PortalRoutes, RequestBuffer
 
 requests = RequestBuffer()
@@ -35,7 +38,14 @@ def mounted() -> Mounted:
     loop = asyncio.get_running_loop()
     if loop not in _mounted:
         routes = PortalRoutes()
-        limits = Limits(body_bytes=settings.SERVICE_BODY_BYTES, deadline_seconds=settings.SERVICE_SECONDS)
+        limits = Limits(
+            body_bytes=settings.SERVICE_BODY_BYTES,
+            body_seconds=settings.SERVICE_BODY_SECONDS,
+            rows=settings.SERVICE_ROWS,
+            answer_bytes=settings.SERVICE_ANSWER_BYTES,
+            deadline_seconds=settings.SERVICE_SECONDS,
+            waiting=settings.SERVICE_WAITING,
+        )
         gateway = Gateway(routes, PortalRecorder(requests, routes.version_of), limits)
         _mounted[loop] = Mounted(gateway, routes)
     return _mounted[loop]
@@ -48,8 +58,33 @@ async def gateway_application(scope: Scope, receive: Receive, send: Send) -> Non
         return
     here = mounted()
     if scope["type"] == "http":
+        try:
+            _check_host(header(scope, b"host"))
+        except WrongHost as error:
+            await send_answer(send, error_answer(error))
+            return
         await here.routes.be_ready_for(_service_in(scope["path"].removeprefix(scope.get("root_path", ""))))
     await here.gateway(scope, receive, send)
+
+
+def _check_host(given: str | None) -> None:
+    """Refuse names that are not the portal's. A page elsewhere can lead a name of its own to this address (DNS
+    rebinding) and then ask a service without keys from its visitor's browser. It needs a name for that: callers by IP
+    address, and those that are no browsers and send no Host, are let in.
+    """
+    name, _ = split_domain_port(given or "")
+    if given and not _is_address(name) and not validate_host(name, settings.ALLOWED_HOSTS):
+        raise WrongHost(
+            f"The portal is not called {given[:200]}; an administrator can allow it (MLPORTAL_ALLOWED_HOSTS)"
+        )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _service_in(path: str) -> str:
@@ -74,10 +109,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 @dataclass(frozen=True)
 class ScoreAnswer:
-    """What a service answered: its status and its JSON."""
+    """What a service answered; JSON, unless an entry script says otherwise."""
 
     status: int
     body: bytes
+    headers: dict[str, str]
 
 
 async def score(name: str, key: str, body: bytes, content_type: str) -> ScoreAnswer:
@@ -106,4 +142,5 @@ async def score(name: str, key: str, body: bytes, content_type: str) -> ScoreAns
         if for_this_call:
             _mounted.pop(loop).close()
     answer = b"".join(message.get("body", b"") for message in told[1:])
-    return ScoreAnswer(told[0]["status"], answer)
+    given = {name.decode(): value.decode("latin-1") for name, value in told[0]["headers"]}
+    return ScoreAnswer(told[0]["status"], answer, given)

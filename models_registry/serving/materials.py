@@ -1,4 +1,4 @@
-"""What a model worker needs on this machine: the model's files on disk and the model's own environment, built."""
+"""What a model worker needs on this machine: files on disk, and the environment that they run in, built."""
 
 from __future__ import annotations
 
@@ -18,18 +18,23 @@ from experiments.services import building
 from experiments.status import BuildStatus
 from mlportal.blobs.services import open_blob
 from mlportal.processes import STOP
-from models_registry.models import ModelFile, ModelVersion
+from models_registry.models import ModelVersion, Revision
 from models_registry.services import main_file
 
 logger = logging.getLogger(__name__)
 BUILD_POLL_SECONDS = 0.5
 LOG_CHARACTERS = 16_384
+CODE, MODELS = "code", "azureml-models"
 
 
 @dataclass(frozen=True, slots=True)
 class Materials:
+    """`load` is a model's file, or an entry script in the folder `code`. `models` is Azure's AZUREML_MODEL_DIR."""
+
     python: Path
-    model: Path
+    load: Path
+    models: Path
+    code: Path | None
 
 
 class CannotPrepare(Exception):
@@ -41,14 +46,14 @@ class CannotPrepare(Exception):
 
 
 class Preparation(threading.Thread):
-    """Gets the materials of a version ready beside the supervisor's loop, which other deployments need meanwhile.
+    """Gets the materials of a revision ready beside the supervisor's loop, which other deployments need meanwhile.
 
     At its end there are `materials`; or a `problem`, which stays; or `trouble`: it may go well another time.
     """
 
-    def __init__(self, version: ModelVersion) -> None:
-        super().__init__(name=f"prepare-{version.pk}", daemon=True)
-        self.version = version
+    def __init__(self, revision: Revision) -> None:
+        super().__init__(name=f"prepare-{revision.pk}", daemon=True)
+        self.revision = revision
         self.materials: Materials | None = None
         self.problem: CannotPrepare | None = None
         self.trouble = ""
@@ -56,73 +61,93 @@ class Preparation(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.materials = prepare(self.version)
+            self.materials = prepare(self.revision)
         except CannotPrepare as error:
             self.problem = error
         except Exception as error:  # the edge of the thread: nobody else would ever hear of it
-            logger.exception("The materials of %s could not be got ready.", self.version)
+            logger.exception("The materials of %s could not be got ready.", self.revision)
             self.trouble = f"{type(error).__name__}: {error}"
         finally:
             connections.close_all()
 
 
-def prepare(version: ModelVersion) -> Materials:
-    """The materials of the version; builds its environment where that is not there.
+def prepare(revision: Revision) -> Materials:
+    """The materials of the revision; builds its environment where that is not there.
 
     Raises CannotPrepare, or whatever database, disk and storage raise when they are away for a while.
     """
-    if version.environment_version is None:
-        raise CannotPrepare("Its run had no environment, so nobody knows what the model needs.")
-    python = _environment(version.environment_version)
-    return Materials(python, lay_out(version, models_folder()))
+    python = _environment(revision.environment_version)
+    folder = lay_out(revision, revisions_folder())
+    versions = revision.versions
+    homes = [folder / MODELS / _place_of(version) for version in versions]
+    if revision.entry_script:
+        code = folder / CODE
+        return Materials(python, code / revision.entry_script, homes[0] if len(homes) == 1 else folder / MODELS, code)
+    model = main_file(versions[0])
+    if model is None:
+        raise CannotPrepare("Its folder has no single file that is the model.")
+    return Materials(python, homes[0] / model.path, homes[0], None)
 
 
-def models_folder() -> Path:
-    return Path(settings.SERVING_DIR) / "models"
+def revisions_folder() -> Path:
+    return Path(settings.SERVING_DIR) / "revisions"
 
 
-def lay_out(version: ModelVersion, root: Path) -> Path:
-    """The path of the model file under `root/<version>`, which exists whole and verified or not at all."""
-    folder = root / str(version.pk)
-    files = list(version.files.all())
-    if not all(_is_there(folder / file.path, file) for file in files):
+def lay_out(revision: Revision, root: Path) -> Path:
+    """The folder `root/<revision>` with all files of the revision, whole and verified."""
+    folder = root / str(revision.pk)
+    files = _files(revision)
+    if not all(_is_there(folder / path, digest) for path, digest in files.items()):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=root, prefix=f".draft-{version.pk}-"))
+        draft = Path(tempfile.mkdtemp(dir=root, prefix=f".draft-{revision.pk}-"))
         try:
-            for file in files:
-                _write(file, draft / file.path)
+            for path, digest in files.items():
+                _write(path, digest, draft / path)
+            (draft / MODELS).mkdir(mode=0o700, exist_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             draft.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    model = main_file(version)
-    if model is None:
-        raise CannotPrepare("Its folder has no single file that is the model.")
-    return folder / model.path
+    return folder
 
 
-def _is_there(path: Path, file: ModelFile) -> bool:
+def _files(revision: Revision) -> dict[str, str]:
+    """{path in the revision's folder: digest}: the script's snapshot, and models where Azure puts them."""
+    entries = revision.snapshot.entries if revision.snapshot else []
+    files = {f"{CODE}/{name}": digest for name, digest, _ in entries}
+    for version in revision.versions:
+        home = f"{MODELS}/{_place_of(version)}"
+        files |= {f"{home}/{file.path}": file.blob_id for file in version.files.all()}
+    return files
+
+
+def _place_of(version: ModelVersion) -> str:
+    return f"{version.model.name}/{version.version}"
+
+
+def _is_there(path: Path, digest: str) -> bool:
     """Read, not only looked at: what is served is what was registered."""
     try:
         with path.open("rb") as source:
-            return hashlib.file_digest(source, "sha256").hexdigest() == file.blob_id
+            return hashlib.file_digest(source, "sha256").hexdigest() == digest
     except OSError:
         return False
 
 
-def _write(file: ModelFile, path: Path) -> None:
+def _write(name: str, expected: str, path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     digest = hashlib.sha256()
+    said = name.removeprefix(f"{CODE}/") if name.startswith(f"{CODE}/") else "/".join(name.split("/")[3:])
     try:
-        stored = open_blob(file.blob_id)
+        stored = open_blob(expected)
     except FileNotFoundError:
-        raise CannotPrepare(f"The storage has lost the bytes of {file.path}.") from None
+        raise CannotPrepare(f"The storage has lost the bytes of {said}.") from None
     with stored as source, path.open("xb") as target:
         while chunk := source.read(1 << 20):
             digest.update(chunk)
             target.write(chunk)
-    if digest.hexdigest() != file.blob_id:
-        raise CannotPrepare(f"The stored bytes of {file.path} are damaged.")
+    if digest.hexdigest() != expected:
+        raise CannotPrepare(f"The stored bytes of {said} are damaged.")
 
 
 def _environment(version: EnvironmentVersion) -> Path:

@@ -62,7 +62,7 @@ def describe(model: Any) -> Dict[str, Any]:
         "n_features": width,
         "feature_names": names,
         "classes": _classes(model),
-        "python": platform.python_version(),
+        "python": python(),
         "versions": versions(),
         "example": _example(model, width, names),
     }
@@ -70,6 +70,10 @@ def describe(model: Any) -> Dict[str, Any]:
 
 def methods(model: Any) -> List[str]:
     return [name for name in METHODS if callable(_get(model, name))]
+
+
+def python() -> str:
+    return platform.python_version()
 
 
 def versions() -> Dict[str, str]:

@@ -1,22 +1,22 @@
 """A replica: loads one model in the model's own environment and answers on a Unix socket. Python 3.6 and up.
 
     python -I -u model_worker.py --socket S --model PATH --framework ScikitLearn --spec '{"memory_bytes": …}'
+    python -I -u model_worker.py --socket S --script PATH --spec '{"call_seconds": …}'
 
-Needs numpy and what the model needs. Says on standard error what happens (the supervisor keeps it as the log). Exits 0
+The second form runs an entry script (see entry_script.py), in the folder of its snapshot. The first needs numpy and what
+the model needs. Says on standard error what happens (the supervisor keeps it as the log). Exits 0
 after SIGTERM, when what it was working on is answered; 3 when the model cannot be loaded; 4 when the socket cannot be
 made; 5 when memory ran out. The last line of the log then says why.
 
 `--spec` is JSON: "parent" (pid that this process shall not outlive), "memory_bytes", "open_files", "file_bytes",
-"max_body_bytes", "framework_version". All may be missing.
+"max_body_bytes", "framework_version", "call_seconds" (after which a call of a script ends this process). All may be
+missing.
 """
 
 import argparse
-import ctypes
 import importlib.util
 import json
 import os
-import pickle
-import resource
 import signal
 import socket
 import sys
@@ -27,9 +27,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, Dict
 
 EXIT_NOT_LOADED, EXIT_NO_SOCKET, EXIT_OUT_OF_MEMORY = 3, 4, 5
-PR_SET_PDEATHSIG = 1
-# What import names are called on the package index, where that differs.
-PACKAGE_NAMES = {"sklearn": "scikit-learn", "skimage": "scikit-image", "cv2": "opencv-python", "PIL": "pillow"}
+CALL_SECONDS = 60.0
+
+log_file = 2  # then a copy of it: scripts may close their standard error
 
 
 def _beside(name: str) -> Any:
@@ -44,42 +44,11 @@ def _beside(name: str) -> Any:
 
 
 def log(text: str) -> None:
+    line = "%s %s\n" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text)
     try:
-        sys.stderr.write("%s %s\n" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text))
-        sys.stderr.flush()
+        os.write(log_file, line.encode("utf-8", "backslashreplace"))
     except OSError:
         pass  # the log has reached its limit: serving goes on
-
-
-class CannotLoad(Exception):
-    """The model cannot be loaded; the message says why, for a person."""
-
-
-def load_model(path: str) -> Any:
-    """The model in the file at `path`. joblib reads plain pickles too, and is what the inspection follows."""
-    try:
-        try:
-            import joblib
-        except ImportError:
-            with open(path, "rb") as file:
-                return pickle.load(file)
-        return joblib.load(path)
-    except ModuleNotFoundError as error:
-        missing = (error.name or str(error)).split(".")[0]
-        if missing == (error.name or ""):
-            package = PACKAGE_NAMES.get(missing, missing)
-            raise CannotLoad("it needs the package %s, which its environment does not have" % package) from None
-        raise CannotLoad("its environment has another version of %s: %s" % (missing, error)) from None
-    except MemoryError:
-        raise
-    except AttributeError as error:
-        if "__main__" in str(error) or "__mp_main__" in str(error):
-            hint = "what the training script itself defines is not found here: put it into a package of the environment"
-        else:
-            hint = "usually another version of a package than the model was saved with"
-        raise CannotLoad("AttributeError: %s (%s)" % (error, hint)) from None
-    except Exception as error:
-        raise CannotLoad("%s: %s" % (type(error).__name__, error)) from error
 
 
 class Model(object):
@@ -110,6 +79,24 @@ class Model(object):
             log("no example request: the model does not take %s (%s)" % (rows, error))
             self.described["example"] = None
 
+    def respond(self, number: int, method: str, payload: Any) -> bytes:
+        """The message that answers a request."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return protocol.encode(number, method, self.call(method, payload))
+        except MemoryError:
+            raise
+        except (ValueError, KeyError, IndexError) as error:
+            return protocol.encode_error(number, "bad_input", str(error))
+        except TypeError as error:
+            # scikit-learn answers TypeError to text where numbers belong, and to its own faults too.
+            code = "bad_input" if "convert" in str(error) or "must be" in str(error) else "model_error"
+            return protocol.encode_error(number, code, "TypeError: %s" % error)
+        except Exception as error:
+            log(traceback.format_exc())
+            return protocol.encode_error(number, "model_error", "%s: %s" % (type(error).__name__, error))
+
     def call(self, method: str, payload: Any) -> Any:
         """The answer of `method` to `payload`: an array, or {"rows": [[…]]} whose items may be of mixed types.
 
@@ -135,6 +122,29 @@ class Model(object):
         return self.names if self.names is not None and width == len(self.names) else None
 
 
+class Script(object):
+    """An entry script, called with what came over the socket."""
+
+    def __init__(self, path: str, call_seconds: float) -> None:
+        self.script = entry_script.Script(path, os.getcwd(), log, call_seconds, log_file)
+        self.methods = self.script.methods
+        self.described = dict(
+            self.script.described,
+            **{"class": self.script.name, "python": description.python(), "versions": description.versions()},
+        )
+
+    def respond(self, number: int, method: str, payload: Any) -> bytes:
+        """The message that answers a request."""
+        if not isinstance(payload, protocol.Raw):
+            return protocol.encode_error(number, "bad_input", "an entry script takes bodies as they are")
+        try:
+            return protocol.encode(number, method, protocol.Raw(*self.script.call(payload.meta, payload.body)))
+        except entry_script.Refused as error:
+            return protocol.encode_error(number, "bad_input", str(error))
+        except entry_script.Failed as error:
+            return protocol.encode_error(number, "model_error", str(error))
+
+
 def _answer(result: Any) -> Any:
     if isinstance(result, (list, tuple)):
         return [item.tolist() if hasattr(item, "tolist") else item for item in result]
@@ -154,19 +164,20 @@ class Server(object):
     One call at a time reaches the model. Health and description are answered beside it.
     """
 
-    def __init__(self, model: Model, path: str, max_body: int) -> None:
+    def __init__(self, model: Any, path: str, max_body: int) -> None:
         self.model = model
         self.max_body = max_body
         self.lock = threading.Lock()
         self.connections: Dict[socket.socket, threading.Thread] = {}
         self.draining = False
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
+        with sockets.address_of(path) as address:
+            self.listener.bind(address)
         os.chmod(path, 0o600)
         self.listener.listen(128)
 
     def serve(self) -> None:
-        signal.signal(signal.SIGTERM, self._drain)
+        """Until `drain` was called and all that had come is answered."""
         while True:
             try:
                 connection, _ = self.listener.accept()
@@ -183,13 +194,16 @@ class Server(object):
         for thread in list(self.connections.values()):
             thread.join()
 
-    def _drain(self, *_: Any) -> None:
+    def drain(self, *_: Any) -> None:
         if self.draining:
             return
         self.draining = True
         log("stopping")
-        # Closing does not end an accept in progress; shutting down does.
-        self.listener.shutdown(socket.SHUT_RDWR)
+        try:
+            # Closing does not end an accept in progress; shutting down does.
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it is shut already
 
     def _talk(self, connection: socket.socket) -> None:
         decoder = protocol.Decoder(self.max_body)
@@ -212,7 +226,9 @@ class Server(object):
         number, method = request.request_id, request.name
         encode_error = protocol.encode_error
         if method == "health":
-            return protocol.encode(number, method, {"ready": not self.draining, "peak_memory_bytes": peak_memory()})
+            return protocol.encode(
+                number, method, {"ready": not self.draining, "peak_memory_bytes": process.peak_memory()}
+            )
         if method == "describe":
             return protocol.encode(number, method, self.model.described)
         if method not in self.model.methods:
@@ -220,99 +236,117 @@ class Server(object):
                 number, "no_method", "the model has no method %s, only %s" % (method, self.model.methods)
             )
         try:
-            with self.lock, warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return protocol.encode(number, method, self.model.call(method, request.payload))
+            with self.lock:
+                answer: bytes = self.model.respond(number, method, request.payload)
+                return answer
         except MemoryError:
             log("out of memory in %s" % method)
             os._exit(EXIT_OUT_OF_MEMORY)
-        except (ValueError, KeyError, IndexError) as error:
-            return encode_error(number, "bad_input", str(error))
-        except TypeError as error:
-            # scikit-learn answers TypeError to text where numbers belong, and to its own faults too.
-            code = "bad_input" if "convert" in str(error) or "must be" in str(error) else "model_error"
-            return encode_error(number, code, "TypeError: %s" % error)
-        except Exception as error:
-            log(traceback.format_exc())
-            return encode_error(number, "model_error", "%s: %s" % (type(error).__name__, error))
-
-
-def peak_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def tie_to_parent(parent: int) -> None:
-    """Make the kernel end this process when `parent` (or the thread of it that started us) ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit("the supervisor is gone")
-
-
-def limit(spec: Dict[str, Any]) -> None:
-    for name, key in (
-        # Private memory that can be written. RLIMIT_AS would also count address space that libraries only reserve.
-        ("memory_bytes", resource.RLIMIT_DATA),
-        ("open_files", resource.RLIMIT_NOFILE),
-        ("file_bytes", resource.RLIMIT_FSIZE),
-    ):
-        if spec.get(name):
-            resource.setrlimit(key, (spec[name], spec[name]))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", required=True)
-    parser.add_argument("--model", required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model")
+    what.add_argument("--script")
     parser.add_argument("--framework", default="ScikitLearn")
     parser.add_argument("--spec", default="{}", type=json.loads)
     options = parser.parse_args()
     if options.spec.get("parent"):
-        tie_to_parent(options.spec["parent"])
-    limit(options.spec)
-    warnings.showwarning = lambda message, category, *_, **__: log("%s: %s" % (category.__name__, message))
-    log("loading %s with Python %s" % (os.path.basename(options.model), sys.version.split()[0]))
+        process.tie_to_parent(options.spec["parent"])
+    process.limit(options.spec)
+    path = options.script or options.model
+    log("loading %s with Python %s" % (os.path.basename(path), sys.version.split()[0]))
     started = time.time()
     try:
-        model = Model(load_model(options.model))
-    except CannotLoad as error:
-        log("the model cannot be loaded: %s" % error)
+        served: Any = load_script(options) if options.script else load_model(options)
+    except (entry_script.CannotStart, loading.CannotLoad) as error:
+        log("%s: %s" % ("the entry script cannot be used" if options.script else "the model cannot be loaded", error))
         return EXIT_NOT_LOADED
-    versions = model.described["versions"]
-    wanted = options.spec.get("framework_version")
-    if options.framework == "ScikitLearn" and wanted and versions.get("sklearn") not in (None, wanted):
-        log("the model is registered for scikit-learn %s and served with %s" % (wanted, versions["sklearn"]))
     try:
-        server = Server(model, options.socket, options.spec.get("max_body_bytes") or protocol.DEFAULT_MAX_BODY)
+        server = Server(served, options.socket, options.spec.get("max_body_bytes") or protocol.DEFAULT_MAX_BODY)
     except OSError as error:
         log("the socket %s cannot be made: %s" % (options.socket, error))
         return EXIT_NO_SOCKET
-    log("ready after %.2f s: %s, %s" % (time.time() - started, model.described["class"], versions))
-    server.serve()
+    drain_on_sigterm(server)
+    log("ready after %.2f s: %s, %s" % (time.time() - started, served.described["class"], served.described["versions"]))
+    if options.script:
+        work_and_serve(served.script, server)
+    else:
+        server.serve()
     return 0
+
+
+def load_model(options: Any) -> Model:
+    if np is None:
+        raise loading.CannotLoad("its environment has no numpy")
+    warnings.showwarning = lambda message, category, *_, **__: log("%s: %s" % (category.__name__, message))
+    model = Model(loading.load_model(options.model))
+    wanted, there = options.spec.get("framework_version"), model.described["versions"].get("sklearn")
+    if options.framework == "ScikitLearn" and wanted and there not in (None, wanted):
+        log("the model is registered for scikit-learn %s and served with %s" % (wanted, there))
+    return model
+
+
+def load_script(options: Any) -> Script:
+    return Script(options.script, options.spec.get("call_seconds") or CALL_SECONDS)
+
+
+def drain_on_sigterm(server: Server) -> None:
+    """By a thread, too: a signal that comes just before the main one begins to wait would be heard after the wait."""
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.signal(signal.SIGTERM, server.drain)
+    signal.set_wakeup_fd(told)
+
+    def wait() -> None:
+        while os.read(heard, 1) not in (b"", bytes([signal.SIGTERM])):
+            pass
+        server.drain()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def work_and_serve(script: Any, server: Server) -> None:
+    """Serve beside, and work here: this is the thread that has imported the script."""
+
+    def serve() -> None:
+        server.serve()
+        script.end()
+
+    threading.Thread(target=serve).start()
+    script.work()
 
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from models_registry.serving import entry_script, protocol, sockets
     from models_registry.serving import model_description as description
-    from models_registry.serving import protocol
+    from models_registry.serving import model_loading as loading
+    from models_registry.serving import worker_process as process
 
 if __name__ == "__main__":
     sys.dont_write_bytecode = True
+    log_file = os.dup(2)
     try:
         import numpy as np
     except ImportError:
-        log("the model cannot be loaded: its environment has no numpy")
-        sys.exit(EXIT_NOT_LOADED)
-    protocol = _beside("protocol")
-    description = _beside("model_description")
+        np = None  # type: ignore[assignment]
+    process, protocol, sockets = _beside("worker_process"), _beside("protocol"), _beside("sockets")
+    description, loading = _beside("model_description"), _beside("model_loading")
+    entry_script = _beside("entry_script")
+    entry_script.entry_request = _beside("entry_request")
     try:
         code = main()
     except MemoryError:
-        log("out of memory while loading the model")
+        log("out of memory while loading")
         code = EXIT_OUT_OF_MEMORY
     # Not sys.exit: threads and exit handlers of the model's libraries have no say in when this process ends.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # a script has closed it
     os._exit(code)

@@ -15,11 +15,13 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 
+from mlportal.node import node_name
 from mlportal.texts import storable
 from models_registry.models import Deployment, RequestLog
 from models_registry.services.keys import is_key, pair_of
 from models_registry.services.requests import keep_requests
 from models_registry.serving.gateway import RequestRecord, Route
+from models_registry.status import DeploymentStatus
 
 logger = logging.getLogger(__name__)
 FRESH_SECONDS = 0.5
@@ -27,6 +29,10 @@ STALE_SECONDS = 1.0  # older than this is not answered from: a key may have been
 MISS_SECONDS = 0.05  # who asks for what is not there cannot make the database work more often
 FLUSH_SECONDS = 1.0
 EXCERPT_CHARACTERS = 2000
+CLOSED: Mapping[str, str] = {
+    DeploymentStatus.STOPPED: "The service {} is stopped",
+    DeploymentStatus.FAILED: "The service {} has failed and does not run; its page says why",
+}
 
 
 class PortalRoutes:
@@ -50,9 +56,11 @@ class PortalRoutes:
         return self._labels.get(deployment_id, "")
 
     async def be_ready_for(self, name: str) -> None:
-        """Called before each request: waits for the database when what is in memory is too old or lacks the name."""
+        """Called before each request: waits for the database when what is in memory is too old or would refuse."""
         age = time.monotonic() - self._read_at
-        if age > STALE_SECONDS or (name not in self._routes and age > MISS_SECONDS):
+        route = self._routes.get(name)
+        refuses = route is None or route.closed or route.elsewhere  # it may have been made or started just now
+        if age > STALE_SECONDS or (refuses and age > MISS_SECONDS):
             await asyncio.shield(self._start_reading())
 
     def close(self) -> None:
@@ -78,24 +86,27 @@ class PortalRoutes:
 def read_routes() -> list[Route]:
     """Every service that there is, those that are stopped too: they answer 503, not 404."""
     close_old_connections()
-    rows = Deployment.objects.select_related("workspace", "version__model", "live_version__model").defer(
-        "log", "failure"
-    )
+    rows = Deployment.objects.select_related("workspace", "revision", "live_revision").defer("log", "failure")
     return [route_of(row) for row in rows]
 
 
 def route_of(deployment: Deployment) -> Route:
     pair = pair_of(deployment)
-    answering = deployment.live_version if deployment.live_version is not None else deployment.version
+    answering = deployment.live_revision if deployment.live_revision is not None else deployment.revision
+    node = deployment.replica.get("node")
     return Route(
         deployment_id=str(deployment.pk),
         name=deployment.name,
         version=str(answering),
         replicas=[Path(deployment.socket)] if deployment.wanted and deployment.socket else [],
         authorize=lambda header: is_key(header, pair),
-        describe=deployment.signature or {},
+        describe=(deployment.signature or {}) if deployment.live_revision is not None else {},
         auth_enabled=deployment.auth_enabled,
         workspace=deployment.workspace.name,
+        has_script=bool(answering.entry_script),
+        is_starting=deployment.status == DeploymentStatus.TRANSITIONING,
+        closed=CLOSED.get(deployment.status, "").format(deployment.name),
+        elsewhere=node if node and node != node_name() else "",
     )
 
 

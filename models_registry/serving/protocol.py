@@ -1,36 +1,52 @@
-"""The messages between gateway and model worker on their Unix socket. Python 3.6 and up, numpy and nothing else.
+"""The messages between gateway and model worker on their Unix socket. Python 3.6 and up, and numpy for arrays.
 
 A message is a header of 20 bytes, then a name (the method of a request, the error code of a failure), then the body:
 
     u32 magic+version | u32 request id | u8 kind | u8 dtype | u8 dimensions | u8 length of name | u64 length of body
 
 The body of an ARRAY is its shape (u64 a dimension), then its items, little-endian, in C order; of JSON and ERROR, UTF-8
-text. An answer carries the id of its request. Whoever reads gives the largest body that it takes: neither side trusts
-the other with its memory.
+text; of RAW, the length of some JSON (u64), that JSON, then bytes as they are. An answer carries the id of its request.
+Whoever reads gives the largest body that it takes: neither side trusts the other with its memory.
 """
 
 import json
 import struct
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:  # an entry script's environment may have none: it is sent no arrays
+    np = None  # type: ignore[assignment]
 
 MAGIC = 0x4D4C5001
 HEADER = struct.Struct("<IIBBBBQ")
-JSON, ARRAY, ERROR = 1, 2, 3
+LENGTH = struct.Struct("<Q")
+JSON, ARRAY, ERROR, RAW = 1, 2, 3, 4
 # The index is the code: append, never reorder.
-DTYPES = [np.dtype(code) for code in ("?", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8")]
+ITEMS = ("?", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "<f2", "<f4", "<f8")
+DTYPES = [np.dtype(code) for code in ITEMS] if np is not None else []
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
 MAX_DIMENSIONS = 8
 DEFAULT_MAX_BODY = 1 << 28
 
 
 class ProtocolError(Exception):
-    """The other side sent what is not a message, or one larger than is taken."""
+    """The other side sent what is not a message."""
+
+
+class TooLarge(ProtocolError):
+    """A message larger than is taken, known before it is read."""
+
+
+class Raw(NamedTuple):
+    """Bytes as they are, and what is said of them: a JSON object."""
+
+    meta: Dict[str, Any]
+    body: bytes
 
 
 class Message(NamedTuple):
-    """`payload` is an array, a JSON value, or the text of an ERROR, by `kind`."""
+    """`payload` is an array, a JSON value, a Raw, or the text of an ERROR, by `kind`."""
 
     request_id: int
     kind: int
@@ -39,8 +55,11 @@ class Message(NamedTuple):
 
 
 def encode(request_id: int, name: str, payload: Any) -> bytes:
-    """A message with `payload`: a numeric array as it is, else as JSON. Raises TypeError for what is neither."""
-    if isinstance(payload, np.ndarray):
+    """A message with `payload`: a numeric array or Raw as it is, else as JSON. Raises TypeError for what is neither."""
+    if isinstance(payload, Raw):
+        meta = json.dumps(payload.meta).encode()
+        return _message(request_id, RAW, name, LENGTH.pack(len(meta)) + meta + payload.body)
+    if np is not None and isinstance(payload, np.ndarray):
         little = payload.dtype.newbyteorder("<") if payload.dtype.byteorder == ">" else payload.dtype
         code = CODES.get(little)
         if code is None or payload.ndim > MAX_DIMENSIONS:
@@ -87,7 +106,7 @@ class Decoder(object):
         if magic != MAGIC:
             raise ProtocolError("not a message of this protocol")
         if body_size > self.max_body:
-            raise ProtocolError("a message of %d bytes, at most %d are taken" % (body_size, self.max_body))
+            raise TooLarge("a message of %d bytes, at most %d are taken" % (body_size, self.max_body))
         self.needed = HEADER.size + name_size + body_size
         if len(self.buffer) < self.needed:
             return None
@@ -108,6 +127,9 @@ def _decode(kind: int, dtype: int, dimensions: int, body: bytes) -> Any:
         return json.loads(body.decode())
     if kind == ERROR:
         return body.decode()
+    if kind == RAW and len(body) >= LENGTH.size:
+        end = LENGTH.size + LENGTH.unpack_from(body)[0]
+        return Raw(json.loads(body[LENGTH.size : end].decode()), body[end:])
     if kind != ARRAY or dtype >= len(DTYPES) or dimensions > MAX_DIMENSIONS or len(body) < 8 * dimensions:
         raise ValueError("unknown kind or type")
     shape = struct.unpack_from("<%dQ" % dimensions, body)

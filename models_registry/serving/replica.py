@@ -9,7 +9,6 @@ import enum
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -17,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models_registry.serving import protocol
+from models_registry.serving.probe import Probe
 
 WORKER = Path(__file__).with_name("model_worker.py")
-MAX_SOCKET_PATH = 107  # sun_path holds 108 bytes, the last one NUL
 EXIT_OUT_OF_MEMORY = 5
 OUT_OF_MEMORY_SIGNS = (
     "MemoryError",
@@ -29,21 +27,6 @@ OUT_OF_MEMORY_SIGNS = (
     "Unable to allocate",
     "Memory allocation still failed",
 )
-
-
-class SocketPathTooLong(ValueError):
-    """A Unix socket cannot have this path: the kernel takes at most 107 bytes."""
-
-
-def socket_path(directory: Path, number: int | str) -> Path:
-    """A short path for a socket in `directory`. Raises SocketPathTooLong when the directory leaves no room."""
-    path = directory / f"{number}.s"
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        raise SocketPathTooLong(
-            f"{path} has {len(os.fsencode(path))} bytes, but the path of a socket has at most {MAX_SOCKET_PATH}: "
-            "choose a shorter home folder"
-        )
-    return path
 
 
 class State(enum.Enum):
@@ -63,7 +46,9 @@ class Limits:
     memory_bytes: int | None = None
     open_files: int | None = 1024
     file_bytes: int | None = 100 << 20  # of each file that it writes, its log included
+    request_bytes: int | None = None  # of a request as it comes over the socket; None: the protocol's own limit
     start_seconds: float = 60
+    call_seconds: float = 60  # of one call of an entry script: a longer one ends the process
     health_seconds: float = 30  # silent for longer: UNRESPONSIVE
 
 
@@ -106,7 +91,8 @@ class Backoff:
 class Replica:
     """A model worker. After `start`, call `poll` every second or so; it returns the state and never blocks.
 
-    Paths are absolute: the process works in the folder of its socket. `environment` is all that it gets.
+    Paths are absolute. With a `script_folder`, `model_path` is an entry script in it, and the process works there;
+    without, in the folder of its socket. `environment` is all that it gets.
     """
 
     python: Path
@@ -117,6 +103,7 @@ class Replica:
     limits: Limits = field(default_factory=Limits)
     framework: str = "ScikitLearn"
     framework_version: str | None = None
+    script_folder: Path | None = None
 
     describe: dict[str, Any] | None = field(default=None, init=False)  # set when the replica becomes ready
     peak_memory_bytes: int | None = field(default=None, init=False)
@@ -125,7 +112,7 @@ class Replica:
     _state: State = field(default=State.STARTING, init=False)
     _started: float = field(default=0.0, init=False)
     _kill_at: float | None = field(default=None, init=False)
-    _probe: _Probe | None = field(default=None, init=False)
+    _probe: Probe | None = field(default=None, init=False)
     _last_answer: float = field(default=0.0, init=False)
     _complaint: str | None = field(default=None, init=False)
 
@@ -134,18 +121,20 @@ class Replica:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the process. Raises OSError when its Python or its log cannot be opened, SocketPathTooLong."""
-        socket_path(self.socket_path.parent, self.socket_path.stem)
+        """Start the process. Raises OSError when its Python or its log cannot be opened."""
         self.socket_path.unlink(missing_ok=True)
         spec = {
             "parent": os.getpid(),
             "memory_bytes": self.limits.memory_bytes,
             "open_files": self.limits.open_files,
             "file_bytes": self.limits.file_bytes,
+            "max_body_bytes": self.limits.request_bytes,
             "framework_version": self.framework_version,
+            "call_seconds": self.limits.call_seconds,
         }
         command = [str(self.python), "-I", "-u", str(WORKER), "--socket", str(self.socket_path)]
-        command += ["--model", str(self.model_path), "--framework", self.framework, "--spec", json.dumps(spec)]
+        command += ["--script" if self.script_folder else "--model", str(self.model_path)]
+        command += ["--framework", self.framework, "--spec", json.dumps(spec)]
         self._started = time.monotonic()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -154,7 +143,7 @@ class Replica:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=dict(self.environment),
-                cwd=self.socket_path.parent,
+                cwd=self.script_folder or self.socket_path.parent,
                 start_new_session=True,
             )
 
@@ -170,6 +159,7 @@ class Replica:
             self._kill_group()
         if self._state is not State.STOPPING:
             self._ask(now)
+        self._shorten_log()
         return self._state
 
     def stop(self, drain_seconds: float = 10) -> None:
@@ -191,10 +181,23 @@ class Replica:
         except FileNotFoundError:
             return ""
 
+    def _shorten_log(self) -> None:
+        """Keep the end of a long log. At the limit of its file a `print` would be an error, for good."""
+        limit = self.limits.file_bytes
+        try:
+            if limit is None or self.log_path.stat().st_size < limit // 2:
+                return
+        except FileNotFoundError:  # the next process of the same service has begun its own
+            return
+        tail = self.tail_log(limit // 100)
+        with self.log_path.open("ab") as log:  # the process appends, too: nothing of it is overwritten
+            log.truncate(0)
+            log.write(tail.encode("utf-8", "replace"))
+
     def _ask(self, now: float) -> None:
         method = "health" if self.describe else "describe"
         if self._probe is None:
-            self._probe = _Probe.begin(self.socket_path, method)
+            self._probe = Probe.begin(self.socket_path, method)
         answer = self._probe.answer() if self._probe else None
         if self._probe and self._probe.broken:
             self._close_probe()
@@ -260,42 +263,7 @@ class Replica:
             return "killed (by the system when the machine runs out of memory, or by an administrator)"
         if by_signal is not None:
             return f"ended by signal {by_signal} ({signal.Signals(by_signal).name})"
+        if code == 1 and self.script_folder and "Timeout (" in self.tail_log():
+            return f"a call took longer than {self.limits.call_seconds:g} s; the log says where the script was"
         last = tail.strip().splitlines()[-1:]
         return f"exit code {code}" + (f": {last[0]}" if last else "")
-
-
-class _Probe:
-    """One question to the process on a connection of its own, without waiting."""
-
-    def __init__(self, connection: socket.socket, method: str) -> None:
-        self.connection = connection
-        self.broken = False
-        self._decoder = protocol.Decoder()
-        connection.send(protocol.encode(1, method, None))
-
-    @classmethod
-    def begin(cls, path: Path, method: str) -> _Probe | None:
-        """A probe, or None while nobody listens at `path`."""
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.setblocking(False)
-        try:
-            connection.connect(str(path))
-            return cls(connection, method)
-        except OSError:
-            connection.close()
-            return None
-
-    def answer(self) -> dict[str, Any] | None:
-        try:
-            data = self.connection.recv(1 << 20)
-            messages = self._decoder.feed(data)
-        except BlockingIOError:
-            return None
-        except (OSError, protocol.ProtocolError):
-            self.broken = True
-            return None
-        self.broken = not data
-        return messages[0].payload if messages and isinstance(messages[0].payload, dict) else None
-
-    def close(self) -> None:
-        self.connection.close()

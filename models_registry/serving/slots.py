@@ -1,4 +1,4 @@
-"""One deployment's workers: the version that is wanted, beside it the one that still answers, and those that leave."""
+"""One deployment's workers: the revision that is wanted, beside it the one that still answers, and those that leave."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models_registry.models import Deployment, ModelVersion
+from models_registry.models import Deployment, Revision
 from models_registry.serving.replica import Backoff
 from models_registry.serving.workers import Phase, Worker
 from models_registry.status import DeploymentStatus
@@ -35,15 +35,15 @@ class Slot:
     new_backoff: Callable[[], Backoff]
     drain_seconds: float
 
-    workers: dict[int, Worker] = field(default_factory=dict)  # by version
+    workers: dict[int, Worker] = field(default_factory=dict)  # by revision
     leaving: list[tuple[float, Worker]] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
         return not self.workers and not self.leaving
 
-    def versions(self) -> set[int]:
-        return set(self.workers) | {worker.version.pk for _, worker in self.leaving}
+    def revisions(self) -> set[int]:
+        return set(self.workers) | {worker.revision.pk for _, worker in self.leaving}
 
     def tick(self, *, closing: bool = False) -> Report | None:
         """Make the workers what the deployment's row asks for; what to write into the row.
@@ -52,21 +52,21 @@ class Slot:
         """
         row = self.deployment
         wanted = row.wanted and row.status not in (S.STOPPED, S.FAILED) and not closing
-        self._arrange([row.version, row.live_version] if wanted else [])
+        self._arrange([row.revision, row.live_revision] if wanted else [])
         self._see_off(closing)
         for worker in self.workers.values():
             worker.tick()
         return self._report() if wanted else None
 
-    def _arrange(self, wanted: list[ModelVersion | None]) -> None:
-        versions = {version.pk: version for version in wanted if version is not None}
-        for pk in self.workers.keys() - versions.keys():
+    def _arrange(self, wanted: list[Revision | None]) -> None:
+        revisions = {revision.pk: revision for revision in wanted if revision is not None}
+        for pk in self.workers.keys() - revisions.keys():
             self.leaving.append((time.monotonic() + LEAVE_SECONDS, self.workers.pop(pk)))
-        for pk, version in versions.items():
+        for pk, revision in revisions.items():
             if pk not in self.workers:
                 log = self.folder / "logs" / f"{self.deployment.uid}-{pk}.log"
                 scratch = self.folder / "scratch" / self.deployment.uid
-                self.workers[pk] = Worker(version, log, scratch, self.next_socket, self.new_backoff())
+                self.workers[pk] = Worker(revision, log, scratch, self.next_socket, self.new_backoff())
 
     def _see_off(self, closing: bool) -> None:
         self.leaving = [(leave_at, worker) for leave_at, worker in self.leaving if not worker.has_ended]
@@ -76,8 +76,9 @@ class Slot:
 
     def _report(self) -> Report:
         row = self.deployment
-        new = self.workers[row.version_id]
-        old = self.workers.get(row.live_version_id) if row.live_version_id not in (None, row.version_id) else None
+        new = self.workers[row.revision_id]
+        live = row.live_revision_id
+        old = self.workers.get(live) if live is not None and live != row.revision_id else None
         if new.answers:
             return self._healthy(new)
         if new.phase is Phase.GIVEN_UP:
@@ -89,28 +90,28 @@ class Slot:
         fields = {"socket": serving.socket if serving else "", "replica": facts, "log": log}
         if new.problem and serving is None:
             return Report(S.UNHEALTHY, new.problem, {**fields, "failure": new.problem})
-        return Report(S.TRANSITIONING, f"{new.version} is being started", fields)
+        return Report(S.TRANSITIONING, f"{new.revision} is being started", fields)
 
     def _healthy(self, new: Worker) -> Report:
         row = self.deployment
         facts, log = new.facts()
-        fields = {"socket": new.socket, "live_version": new.version, "signature": new.signature, "replica": facts}
+        fields = {"socket": new.socket, "live_revision": new.revision, "signature": new.signature, "replica": facts}
         if new.is_silent:
-            silent = f"{new.version} does not answer"
+            silent = f"{new.revision} does not answer"
             return Report(S.UNHEALTHY, silent, {**fields, "log": log, "failure": silent + "."})
         if row.status != S.HEALTHY:
             fields["failure"] = ""
         if row.status != S.HEALTHY or not row.failure:  # a failed redeploy left its log to be read
             fields["log"] = log
-        return Report(S.HEALTHY, f"{new.version} answers", fields)
+        return Report(S.HEALTHY, f"{new.revision} answers", fields)
 
     def _back_to(self, old: Worker, new: Worker) -> Report:
         _, log = new.facts()
-        message = f"{new.version} could not be started, so {old.version} goes on answering. {new.problem}"
-        fields = {"version": old.version, "failure": message, "log": log, "socket": old.socket}
+        message = f"{new.revision} could not be started, so {old.revision} goes on answering. {new.problem}"
+        fields = {"revision": old.revision, "failure": message, "log": log, "socket": old.socket}
         return Report(S.HEALTHY if old.answers else S.UNHEALTHY, message, fields)
 
     def _failed(self, new: Worker) -> Report:
         facts, log = new.facts()
-        fields = {"socket": "", "live_version": None, "failure": new.problem, "log": log, "replica": facts}
+        fields = {"socket": "", "live_revision": None, "failure": new.problem, "log": log, "replica": facts}
         return Report(S.FAILED, new.problem, fields)

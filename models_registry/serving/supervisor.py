@@ -6,16 +6,13 @@ that is killed takes its model workers along (the kernel sees to that), and the 
 
 from __future__ import annotations
 
-import fcntl
-import itertools
 import logging
-import os
 import shutil
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +24,21 @@ from django.utils import timezone
 from mlportal.errors import IllegalMove, StaleState
 from mlportal.processes import STOP
 from mlportal.texts import storable
-from models_registry.models import Deployment
-from models_registry.serving.materials import Preparation, models_folder
-from models_registry.serving.replica import Backoff, socket_path
+from mlportal.uid import new_uid
+from models_registry.models import Deployment, Revision
+from models_registry.serving.lease import alone
+from models_registry.serving.materials import Preparation, revisions_folder
+from models_registry.serving.replica import Backoff
 from models_registry.serving.slots import Report, Slot
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 ROWS_SECONDS = 0.5
 END_SECONDS = 10.0
-RELATED = ("workspace", "version__model", "version__environment_version__environment", "live_version__model")
+BOTH = ("revision", "live_revision")
+OF_EACH = ("environment_version__environment", "snapshot")
+RELATED = ("workspace", *(f"{which}__{what}" for which in BOTH for what in OF_EACH))
+PARTS = tuple(f"{which}__parts__version__model" for which in BOTH)
 
 
 class Supervisor:
@@ -56,19 +58,21 @@ class Supervisor:
         self.new_backoff = new_backoff
         self.ending = ending or threading.Event()
         self.slots: dict[int, Slot] = {}
-        self._numbers = itertools.count(1)
-        self._versions_in_use: set[int] = set()
+        self._revisions_in_use: set[int] = set()
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; then all model workers are ended. Waits while another supervisor has this folder."""
-        with self._alone(stop) as alone:
-            if not alone:
+        """Until `stop` is set, or another supervisor has taken over; then all model workers are ended."""
+        with alone(self.folder, stop) as lease:
+            if lease is None:
                 return
             self._clean_sockets()
             next_look = 0.0
             while not stop.wait(TICK_SECONDS):
                 now = time.monotonic()
                 try:
+                    if not lease.keep():
+                        logger.error("Another supervisor has taken over: this one was silent for too long.")
+                        break
                     if now >= next_look:
                         self._read_rows()
                         next_look = now + ROWS_SECONDS
@@ -78,29 +82,12 @@ class Supervisor:
                     connections.close_all()
             self._end()
 
-    @contextmanager
-    def _alone(self, stop: threading.Event) -> Iterator[bool]:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            while not stop.is_set():
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    stop.wait(TICK_SECONDS)
-                    continue
-                yield True
-                return
-            yield False
-        finally:
-            os.close(descriptor)
-
     def _clean_sockets(self) -> None:
-        shutil.rmtree(self.folder / "s", ignore_errors=True)
-        (self.folder / "s").mkdir(mode=0o700)
+        shutil.rmtree(self.folder / "sockets", ignore_errors=True)
+        (self.folder / "sockets").mkdir(mode=0o700)
 
     def _next_socket(self) -> Path:
-        return socket_path(self.folder / "s", next(self._numbers))
+        return self.folder / "sockets" / new_uid()  # never given again: a gateway may still know it as another model's
 
     def _read_rows(self) -> None:
         """One small query; whole rows are fetched only where something was asked for."""
@@ -153,19 +140,21 @@ class Supervisor:
                 Deployment.objects.move(row, report.status, reason=report.reason, **changes)
         except (StaleState, IllegalMove):
             logger.info("Deployment %s was asked for something else meanwhile.", row)
+        if changes.keys() & {"revision", "live_revision"}:
+            Revision.objects.unused(row.workspace).delete()
         # Whoever wrote: the row as it is now. A row that is gone is noticed at the next look.
         slot.deployment = self._rows().filter(pk=row.pk).first() or row
 
     def _rows(self) -> QuerySet[Deployment]:
-        return Deployment.objects.select_related(*RELATED)
+        return Deployment.objects.select_related(*RELATED).prefetch_related(*PARTS)
 
     def _tidy(self) -> None:
-        """Model files that no worker uses any more."""
-        used = {version for slot in self.slots.values() for version in slot.versions()}
-        if used == self._versions_in_use:
+        """Files that no worker uses any more."""
+        used = {revision for slot in self.slots.values() for revision in slot.revisions()}
+        if used == self._revisions_in_use:
             return
-        self._versions_in_use = used
-        for folder in models_folder().glob("*"):
+        self._revisions_in_use = used
+        for folder in revisions_folder().glob("*"):
             if folder.name.isdigit() and int(folder.name) not in used:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -182,11 +171,10 @@ class Supervisor:
         for thread in threading.enumerate():
             if isinstance(thread, Preparation):  # its `uv` would outlive this process
                 thread.join(max(0.0, deadline - time.monotonic()))
-        connections.close_all()
 
 
 def serve_forever() -> None:
-    """The process `serving`: until SIGTERM or SIGINT."""
+    """The process `serving`: until SIGTERM or SIGINT, or until another machine has taken over."""
     stop = threading.Event()
 
     def ask(*_: Any) -> None:
@@ -195,3 +183,5 @@ def serve_forever() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
     Supervisor(ending=STOP).run(stop)
+    if not stop.is_set():
+        sys.exit(1)  # whoever started this process starts it again, to stand by

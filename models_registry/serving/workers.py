@@ -1,4 +1,4 @@
-"""One version's model worker, kept alive: get ready, start, watch, start again after a pause, give up."""
+"""One revision's model worker, kept alive: get ready, start, watch, start again after a pause, give up."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from typing import Any
 from django.conf import settings
 
 from mlportal.node import node_name
-from models_registry.models import ModelVersion
-from models_registry.serving.materials import Preparation
+from models_registry.models import Revision
+from models_registry.serving.materials import Materials, Preparation
+from models_registry.serving.protocol import DEFAULT_MAX_BODY
 from models_registry.serving.replica import Backoff, Limits, Replica, State
 
 EXIT_NOT_LOADED = 3  # of model_worker.py: the same file in the same environment fails the same way again
 POLL_SECONDS = 0.5  # of a replica that is well
-FACTS_SECONDS = 5.0
+FACTS_SECONDS = 1.0
+CALL_GRACE_SECONDS = 5.0  # callers have had their 504 when a script that does not come back is ended
 
 
 class Phase(enum.Enum):
@@ -36,7 +38,7 @@ class Phase(enum.Enum):
 class Worker:
     """Call `tick` often, from the thread that made it: the process ends with that thread."""
 
-    version: ModelVersion
+    revision: Revision
     log_path: Path
     scratch: Path
     next_socket: Callable[[], Path]
@@ -60,7 +62,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.log_path.unlink(missing_ok=True)
-        self._preparation = Preparation(self.version)
+        self._preparation = Preparation(self.revision)
 
     @property
     def answers(self) -> bool:
@@ -85,7 +87,7 @@ class Worker:
     def tick(self) -> None:
         now = time.monotonic()
         if self.phase is Phase.WAITING and now >= self._resume_at:
-            self.phase, self._preparation = Phase.PREPARING, Preparation(self.version)
+            self.phase, self._preparation = Phase.PREPARING, Preparation(self.revision)
         elif self.phase is Phase.PREPARING:
             self._go_on_preparing()
         elif self.replica and (self.phase is Phase.STARTING or (self.phase is Phase.READY and now >= self._poll_at)):
@@ -99,7 +101,7 @@ class Worker:
             self.replica.stop(drain_seconds)
 
     def facts(self) -> tuple[dict[str, Any], str]:
-        """({pid, node, started_at, memory_bytes, restarts}, the last lines of its log); read anew every few seconds."""
+        """({pid, node, started_at, memory_bytes, restarts}, the last lines of its log); read anew every second."""
         now = time.monotonic()
         if now >= self._facts_at:
             self._facts_at = now + FACTS_SECONDS
@@ -130,23 +132,23 @@ class Worker:
         if preparation.materials is None:
             self._try_again(preparation.trouble)
             return
+        materials = preparation.materials
+        served = None if materials.code else self.revision.versions[0]
         try:
             self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.replica = Replica(
-                python=preparation.materials.python,
-                model_path=preparation.materials.model,
+                python=materials.python,
+                model_path=materials.load,
                 socket_path=self.next_socket(),
                 log_path=self.log_path,
-                environment=self._environment(preparation.materials.python),
+                environment=self._environment(materials),
                 limits=self._limits(),
-                framework=self.version.framework,
-                framework_version=self.version.framework_version or None,
+                framework=served.framework if served else "",
+                framework_version=served.framework_version or None if served else None,
+                script_folder=materials.code,
             )
             self.replica.start()
-        except ValueError as error:
-            self._give_up(f"The model worker could not be started: {error}", "")
-            return
         except OSError as error:
             self._try_again(f"the model worker could not be started: {error}")
             return
@@ -197,19 +199,33 @@ class Worker:
         self._enter(Phase.GIVEN_UP)
 
     def _limits(self) -> Limits:
-        memory = self.version.memory_gb
-        return Limits(memory_bytes=int(memory * 1e9) if memory else settings.SERVICE_MEMORY_BYTES)
+        memory = self.revision.gigabytes
+        return Limits(
+            memory_bytes=int(memory * 1e9) if memory else settings.SERVICE_MEMORY_BYTES,
+            # A body grows on its way: an empty cell of CSV, one byte, becomes a number of eight.
+            request_bytes=max(DEFAULT_MAX_BODY, 8 * settings.SERVICE_BODY_BYTES),
+            start_seconds=settings.SERVICE_START_SECONDS,
+            call_seconds=settings.SERVICE_SECONDS + CALL_GRACE_SECONDS,
+        )
 
-    def _environment(self, python: Path) -> dict[str, str]:
+    def _environment(self, materials: Materials) -> dict[str, str]:
         """All that it gets: nothing of the portal's own environment."""
-        threads = str(max(1, round(self.version.cpu or 1)))
+        threads = str(max(1, round(self.revision.cores)))
         pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+        script = {
+            "PYTHONPATH": str(settings.SDK_DIR),
+            "AZUREML_ENTRY_SCRIPT": self.revision.entry_script,
+            "AZUREML_MODEL_DIR": str(materials.models),
+            "AML_APP_ROOT": str(materials.code),
+        }
         return {
-            "PATH": os.pathsep.join([str(python.parent), "/usr/bin", "/bin"]),
+            **dict.fromkeys(pools, threads),
+            **self.revision.environment_variables,
+            "PATH": os.pathsep.join([str(materials.python.parent), "/usr/bin", "/bin"]),
             "HOME": str(self.scratch),
             "TMPDIR": str(self.scratch),
             "LANG": "C.UTF-8",
-            **dict.fromkeys(pools, threads),
+            **(script if materials.code else {}),
         }
 
 

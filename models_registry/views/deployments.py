@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -17,6 +18,7 @@ from mlportal.errors import BadInput, Conflict
 from mlportal.pages import WorkspaceRequest, fragment, workspace_view
 from mlportal.pages.polling import is_known, state_of
 from models_registry import services
+from models_registry.forms import ServiceForm
 from models_registry.models import Deployment, ModelVersion
 from models_registry.status import DeploymentStatus
 
@@ -31,7 +33,7 @@ UNKNOWN_EXAMPLE = {"data": [[0, 0, 0, 0]], "method": "predict"}
 @workspace_view
 def deployments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     rows = list(_deployments(request).defer("log", "signature"))
-    state = state_of([(row.pk, row.generation, row.status, row.live_version_id) for row in rows])
+    state = state_of([(row.pk, row.generation, row.status, row.live_revision_id) for row in rows])
     if request.htmx and is_known(request, state):
         return HttpResponse(status=204)
     context = {"rows": rows, "state": state, "is_steady": all(row.status in STEADY for row in rows)}
@@ -47,13 +49,10 @@ def deployment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResp
     if request.htmx:
         if is_known(request, context["state"]):
             return HttpResponse(status=204)
-        context |= {"is_update": True, "console_too": not request.GET.get("example") and context["example"]}
+        # A form that somebody may be typing into stays; anything else there goes with the status.
+        context |= {"is_update": True, "console_too": not request.GET.get("form")}
         return render(request, "models_registry/deployment_live.html", context)
-    versions = ModelVersion.objects.in_workspace(request.workspace).exclude(environment_version=None)
-    context |= {
-        "choices": versions.filter(model=found.version.model).select_related("model")[:CHOICES],
-        **_requests(found),
-    }
+    context |= {"choices": _choices(found)[:CHOICES], "form": ServiceForm.of(found), **_requests(found)}
     return render(request, "models_registry/deployment.html", context)
 
 
@@ -87,13 +86,26 @@ def redeploy(request: WorkspaceRequest, workspace: str, name: str) -> HttpRespon
     found = _deployment(request, name)
     asked = request.POST.get("version", "")
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
-    versions = ModelVersion.objects.visible_to(request.user).filter(model=found.version.model)
-    version = get_object_or_404(versions.select_related("model"), version=number)
+    version = get_object_or_404(_choices(found), version=number)
     try:
         services.redeploy(found, version, by=request.user)
     except (BadInput, Conflict) as error:
         messages.error(request, error.message)
     return redirect(found)
+
+
+@require_POST
+@workspace_view
+def edit(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    """What is said of it, and whether callers need a key."""
+    found = _deployment(request, name)
+    form = ServiceForm(request.POST)
+    if form.is_valid():
+        services.update(found, **form.said(), by=request.user)
+        messages.success(request, "Saved.")
+        return redirect(found)
+    context = _live(request, found) | {"choices": _choices(found)[:CHOICES], "form": form, **_requests(found)}
+    return render(request, "models_registry/deployment.html", context, status=400)
 
 
 @require_POST
@@ -127,10 +139,11 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
     status = DeploymentStatus(found.status)
     is_steady = status in STEADY
     build = None
-    if status == S.TRANSITIONING and found.version.environment_version:
-        build = EnvironmentBuild.objects.under_way().filter(version=found.version.environment_version).first()
+    if status == S.TRANSITIONING:
+        build = EnvironmentBuild.objects.under_way().filter(version=found.revision.environment_version).first()
     example = services.example_request(found)
-    body = orjson.dumps(example or UNKNOWN_EXAMPLE).decode()
+    has_script = bool((found.live_revision or found.revision).entry_script)
+    body = orjson.dumps(example or ({} if has_script else UNKNOWN_EXAMPLE)).decode()
     events = list(found.events.select_related("actor")[:EVENTS])
     moving = found.log if not is_steady else ""
     replica = found.replica.get("pid"), found.replica.get("restarts")
@@ -141,13 +154,16 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "build": build,
         "usual_seconds": usual_seconds(build.version) if build else None,
         "example": example,
+        "has_form": bool(example or found.signature),
+        "has_script": has_script,
+        "versions": found.revision.versions,
         "example_text": pretty(example) if example else "",
         "curl": _curl(found, body),
         "address": settings.PUBLIC_URL + found.scoring_path,
         "events": events,
         "may_change": request.role.includes(Role.CONTRIBUTOR),
         "state": state_of(
-            status, found.generation, found.failure, found.live_version_id, found.version_id, replica, moving, len(events),
+            status, found.generation, found.failure, found.live_revision_id, found.revision_id, replica, moving, len(events),
             build and build.pk,
         ),
     }  # fmt: skip
@@ -155,6 +171,8 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
 
 def pretty(request: dict[str, Any]) -> str:
     """JSON with a line a row of data: what a person reads and changes."""
+    if request.keys() != {"data", "method"}:
+        return orjson.dumps(request, option=orjson.OPT_INDENT_2).decode()
     rows = ",\n    ".join(orjson.dumps(row).decode().replace(",", ", ") for row in request["data"])
     return f'{{\n  "data": [\n    {rows}\n  ],\n  "method": "{request["method"]}"\n}}'
 
@@ -180,13 +198,21 @@ def _keys(request: WorkspaceRequest, found: Deployment, *, show: bool) -> HttpRe
     return response
 
 
-def _deployments(request: WorkspaceRequest) -> Any:
+def _choices(found: Deployment) -> QuerySet[ModelVersion]:
+    """The versions that may take the place of the one that it is made of; none for several models."""
+    models = [version.model_id for version in found.revision.versions]
+    versions = ModelVersion.objects.select_related("model__workspace", "environment_version")
+    return versions.filter(model__in=models) if len(models) == 1 else versions.none()
+
+
+def _deployments(request: WorkspaceRequest) -> QuerySet[Deployment]:
     rows = Deployment.objects.visible_to(request.user).in_workspace(request.workspace)
-    return rows.select_related("workspace", "version__model__workspace", "live_version__model__workspace", "created_by")
+    related = rows.select_related("workspace", "revision", "live_revision", "created_by")
+    return related.prefetch_related("revision__parts__version__model__workspace")
 
 
 def _deployment(request: WorkspaceRequest, name: str) -> Deployment:
-    found: Deployment = get_object_or_404(
-        _deployments(request).select_related("version__environment_version__environment__workspace"), name=name
+    related = _deployments(request).select_related(
+        "revision__environment_version__environment__workspace", "revision__snapshot"
     )
-    return found
+    return get_object_or_404(related, name=name)

@@ -14,7 +14,7 @@ from mlportal.pages import WorkspaceRequest, fragment, workspace_view
 from mlportal.pages.paging import page_of
 from mlportal.pages.polling import is_known, state_of
 from models_registry import services
-from models_registry.forms import VersionForm
+from models_registry.forms import ServiceForm, VersionForm
 from models_registry.models import Deployment, ModelVersion, RegisteredModel
 
 WORST_FIRST = {"dangerous": 0, "unknown": 1, "known": 2}
@@ -39,6 +39,7 @@ def models(request: WorkspaceRequest, workspace: str) -> HttpResponse:
         "page": page,
         "rows": [(model, versions.get(model.newest)) for model in page],
         "text": text,
+        "may_change": request.role.includes(Role.CONTRIBUTOR),
     }
     return fragment(request, "models_registry/models.html", "models_registry/models_table.html", context)
 
@@ -86,8 +87,12 @@ def edit_version(request: WorkspaceRequest, workspace: str, name: str, number: i
 @workspace_view
 def deploy(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
     found = _version(request, name, number)
+    form = ServiceForm(request.POST)
+    if not form.is_valid():
+        context = _inspection(found) | _whole(request, found) | {"form": VersionForm.of(found), "service_form": form}
+        return render(request, "models_registry/version.html", context, status=400)
     try:
-        made = services.deploy(found, name=request.POST.get("name", ""), by=request.user)
+        made = services.deploy(found, name=request.POST.get("name", ""), **form.said(), by=request.user)
     except (BadInput, Conflict) as error:
         messages.error(request, error.message)
         return redirect(found)
@@ -129,11 +134,18 @@ def _inspection(found: ModelVersion) -> dict[str, Any]:
 def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
     environment = found.environment_version
     lock = environment.lock_text if environment else ""
+    try:
+        served_in, note = services.environment_for(request.workspace, [found], None)
+    except BadInput as error:
+        served_in, note = None, error.message
     return {
         "model": found.model,
         "files": found.files.all(),
         "packages": [line.partition("==")[::2] for line in lock.splitlines() if "==" in line],
-        "deployments": found.deployments.select_related("workspace", "live_version"),
+        "deployments": Deployment.objects.filter(revision__parts__version=found).select_related("workspace"),
+        "served_in": served_in,
+        "served_note": note,
+        "service_form": ServiceForm(),
         "proposed_name": services.propose_service_name(found),
         "may_change": request.role.includes(Role.CONTRIBUTOR),
         "is_latest": found.version == found.model.last_version,
@@ -141,7 +153,7 @@ def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
 
 
 def _related(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
-    used_by = Prefetch("deployments", Deployment.objects.select_related("workspace"))
+    used_by = Prefetch("parts__revision__wanted_by", Deployment.objects.select_related("workspace"))
     return (
         versions.select_related(
             "model__workspace",

@@ -5,11 +5,11 @@ from typing import Any, Dict
 from azureml.exceptions import NotSupportedError
 
 
-def _missing(owner: type, name: str, instead: Dict[str, str]) -> AttributeError:
+def _missing(owner: Any, name: str, instead: Dict[str, str]) -> AttributeError:
     if name.startswith("_"):  # asked for by copy, pickle, inspect and the like
         return AttributeError("{!r} has no attribute {!r}".format(owner.__name__, name))
     advice = instead.get(name, "see the portal's documentation for what its SDK covers")
-    return NotSupportedError("{}.{} is not supported here: {}".format(owner.__name__, name, advice))
+    return NotSupportedError("{}.{} is not supported here: {}".format(owner._shown_as or owner.__name__, name, advice))
 
 
 class _PartialType(type):
@@ -23,6 +23,7 @@ class Partial(metaclass=_PartialType):
     """Base of such a class; `_instead` maps members that it lacks to what to use in their place."""
 
     _instead: Dict[str, str] = {}
+    _shown_as = ""
 
     def __getattr__(self, name: str) -> Any:
         raise _missing(type(self), name, self._instead)

@@ -1,14 +1,12 @@
-"""What a script tells its run: metrics, tags, properties and files; and reading them back."""
+"""What a script tells its run: metrics and files, into the run's folder or over HTTP."""
 
 import os
 from typing import Any, Dict, List, Optional
 
-from mlportal_sdk import history
 from mlportal_sdk.recorder import Recorder
 from mlportal_sdk.uploads import Uploads, copy
 
 from azureml._partial import Partial
-from azureml.exceptions import UserErrorException
 
 
 class RunRecords(Partial):
@@ -63,57 +61,6 @@ class RunRecords(Partial):
     def log_residuals(self, name: str, value: Any, description: str = "") -> None:
         """A dict, or its JSON, as for `log_confusion_matrix`."""
         self._recorder.log_object("residuals", name, value, description)
-
-    def get_metrics(
-        self,
-        name: Optional[str] = None,
-        recursive: bool = False,
-        run_type: Optional[str] = None,
-        populate: bool = False,
-    ) -> Dict[str, Any]:
-        """What this run has logged so far, of all its processes: values, lists, or tables as dicts of columns."""
-        return history.metrics(self._recorder.path, name)
-
-    def tag(self, key: str, value: Any = None) -> None:
-        """Sets a tag; without a value it is None."""
-        self._recorder.record("tag", key, v=None if value is None else str(value))
-
-    def set_tags(self, tags: Dict[str, Any]) -> None:
-        """Sets several tags; those that are not named stay."""
-        for key, value in tags.items():
-            self.tag(key, value)
-
-    def remove_tags(self, tags: List[str]) -> List[str]:
-        """Removes tags by name; returns those that were there."""
-        present = self.get_tags()
-        removed = [key for key in ([tags] if isinstance(tags, str) else tags) if key in present]
-        for key in removed:
-            self._recorder.record("untag", key)
-        return removed
-
-    def get_tags(self) -> Dict[str, Optional[str]]:
-        """The tags that the script has set."""
-        return history.tags(self._recorder.path)
-
-    @property
-    def tags(self) -> Dict[str, Optional[str]]:
-        return self.get_tags()
-
-    def add_properties(self, properties: Dict[str, Any]) -> None:
-        """Properties are written once: UserErrorException, and none is added, where one of them is there already."""
-        taken = sorted(set(map(str, properties)) & set(self.get_properties()))
-        if taken:
-            raise UserErrorException("properties cannot be changed once they are set: {}".format(", ".join(taken)))
-        for key, value in properties.items():
-            self._recorder.record("property", key, v=str(value))
-
-    def get_properties(self) -> Dict[str, str]:
-        """The properties that the script has added."""
-        return history.properties(self._recorder.path)
-
-    @property
-    def properties(self) -> Dict[str, str]:
-        return self.get_properties()
 
     def upload_file(self, name: str, path_or_stream: Any, datastore_name: Optional[str] = None) -> None:
         """Keeps a file, or what a stream holds, under a relative name, replacing what was there."""

@@ -1,14 +1,27 @@
 """Errors that scripts catch by the Azure ML SDK's names.
 
 AzureMLException
-├── UserErrorException
-└── RunEnvironmentException
+├── ActivityFailedException          a run failed (or ExperimentExecutionException: waiting was interrupted)
+├── ComputeTargetException           no such target, or one that cannot be made so
+├── ModelNotFoundException           no such model or version
+├── ModelPathNotFoundException       no such file of a run or folder
+├── ProjectSystemException           no config.json
+├── RunEnvironmentException          `Run.get_context(allow_offline=False)` outside of a run
+├── UserErrorException               a call that cannot be meant so
+└── WebserviceException              no such service, or it answered with an error
 NotSupportedError (an AttributeError)   UnsupportedImportError (an ImportError)
+
+What the portal answers with an error, and a portal that is away, are of `mlportal_sdk.errors`, unless above.
 """
+
+from typing import Any
 
 
 class AzureMLException(Exception):
     """Any error of the SDK."""
+
+    def __init__(self, exception_message: str = "", **kwargs: Any) -> None:
+        super().__init__(exception_message)
 
     @property
     def message(self) -> str:
@@ -19,8 +32,44 @@ class UserErrorException(AzureMLException):
     """A call that cannot be meant so: a property that is written twice."""
 
 
+class ExperimentExecutionException(AzureMLException):
+    """Waiting for a run was interrupted; the run goes on."""
+
+
+class ActivityFailedException(AzureMLException):
+    """The run failed; the message has the details as JSON."""
+
+    def __init__(self, exception_message: str = "", error_details: str = "", **kwargs: Any) -> None:
+        super().__init__("{}\n{}".format(exception_message, error_details) if error_details else exception_message)
+        self.error_details = error_details
+
+
 class RunEnvironmentException(AzureMLException):
     """`Run.get_context(allow_offline=False)` outside of a run."""
+
+
+class ProjectSystemException(AzureMLException):
+    """There is no workspace to be found; the message says how to get a config.json."""
+
+
+class ComputeTargetException(AzureMLException):
+    """There is no such compute target, or it cannot be made so."""
+
+
+class ModelNotFoundException(AzureMLException):
+    """There is no such model, or no such version of it."""
+
+
+class ModelPathNotFoundException(AzureMLException):
+    """There is no such file to register or to download."""
+
+
+class WebserviceException(AzureMLException):
+    """There is no such service, it could not be deployed, or it answered with an error."""
+
+    def __init__(self, exception_message: str = "", status_code: Any = None, logger: Any = None, **kwargs: Any) -> None:
+        super().__init__(exception_message)
+        self.status_code = status_code
 
 
 class NotSupportedError(AttributeError):

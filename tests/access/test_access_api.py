@@ -96,14 +96,24 @@ def test_everybody_in_it_sees_the_members(callers: Callers) -> None:
     assert callers["stranger"].get("members/").status_code == 404
 
 
-def test_a_token_is_shown_once_and_works(callers: Callers) -> None:
-    made = callers["reader"].post("/api/v1/tokens/", {"name": "laptop"})
+def test_a_token_is_shown_once_and_works(callers: Callers, reader: User) -> None:
+    browser = Client()
+    browser.force_login(reader)
+    made = browser.post("/api/v1/tokens/", {"name": "laptop"}, "application/json")
     assert made.status_code == 201
     secret = made.json()["token"]
     assert Caller(secret).get("/api/v1/me/").json()["username"] == "rita"
     listed = callers["reader"].get("/api/v1/tokens/")
-    assert secret not in listed.content.decode()
+    assert "laptop" in listed.content.decode() and secret not in listed.content.decode()
     assert ApiToken.objects.filter(name="laptop").exclude(digest=secret).exists()
+
+
+def test_a_token_makes_no_tokens(callers: Callers) -> None:
+    before = ApiToken.objects.count()
+    answer = callers["owner"].post("/api/v1/tokens/", {"name": "heir"})
+    assert answer.status_code == 403
+    assert "A token makes no tokens" in error_of(answer)["message"]
+    assert ApiToken.objects.count() == before
 
 
 def test_tokens_are_their_owners_alone(callers: Callers) -> None:

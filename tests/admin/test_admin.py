@@ -169,6 +169,21 @@ def test_a_target_with_runs_stays(root: Client, run: Run, target: Any) -> None:
     assert root.post(address(type(target), "delete", target.pk), {"post": "yes"}).status_code == 403
 
 
+def test_targets_are_not_deleted_by_the_dozen(root: Client, target: Any) -> None:
+    other = type(target).objects.create(name="other")
+    assert "delete_selected" not in root.get(address(type(target), "changelist")).content.decode()
+    form = {"action": "delete_selected", "_selected_action": [target.pk, other.pk], "post": "yes"}
+    root.post(address(type(target), "changelist"), form)
+    assert type(target).objects.count() == 2
+
+
+def test_the_target_that_is_always_there_stays_and_an_unused_one_goes(root: Client, target: Any) -> None:
+    other = type(target).objects.create(name="misspelt")
+    assert root.post(address(type(target), "delete", target.pk), {"post": "yes"}).status_code == 403
+    assert root.post(address(type(target), "delete", other.pk), {"post": "yes"}).status_code == 302
+    assert [one.name for one in type(target).objects.all()] == ["local"]
+
+
 def test_more_runs_are_no_more_queries(root: Client, submit: Callable[..., Run]) -> None:
     submit()
     root.get(address(Run, "changelist"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.test import Client
 
 from experiments import services
@@ -61,6 +62,15 @@ def error_of(response: Any) -> dict[str, Any]:
     assert body["error"]["message"]
     error: dict[str, Any] = body["error"]
     return error
+
+
+def read_whole(response: Any) -> bytes:
+    """The bytes of an answer that is streamed as ASGI streams."""
+
+    async def collect() -> bytes:
+        return b"".join([piece async for piece in response.streaming_content])
+
+    return async_to_sync(collect)()
 
 
 @pytest.fixture

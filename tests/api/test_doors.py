@@ -34,6 +34,7 @@ def filled(template: str, run: Run | None = None) -> str:
         "<uid:uid>": run.uid if run else "0" * 32,
         "<name:username>": "olga",
         "<name:name>": "trials",
+        "<experiment:name>": "trials",
     }
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)
@@ -94,7 +95,7 @@ def test_the_description_is_for_those_who_are_in(callers: Callers, path: str) ->
 def test_what_is_not_there_is_told_in_json(callers: Callers, path: str) -> None:
     answer = callers["owner"].get(f"/api/v1/{path}")
     assert answer.status_code == 404
-    assert error_of(answer)["code"] == "not_found"
+    assert error_of(answer)["code"] == "no_such_address"
 
 
 @pytest.mark.parametrize(

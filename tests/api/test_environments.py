@@ -2,10 +2,19 @@ from typing import Any
 
 import pytest
 from django.db.models import QuerySet
+from django.test import Client
 
-from experiments.models import BuildLogChunk, EnvironmentBuild, EnvironmentVersion
+from experiments.models import (
+    BuildLogChunk,
+    ComputeNode,
+    ComputeTarget,
+    Environment,
+    EnvironmentBuild,
+    EnvironmentVersion,
+)
 from experiments.services import building, install_curated
-from mlportal.access.models import Workspace
+from mlportal.access.models import User, Workspace
+from mlportal.access.services import create_workspace
 from tests.api.conftest import Callers, error_of
 from tests.conftest import TINY
 
@@ -132,3 +141,43 @@ def test_more_rows_are_no_more_queries(
     callers["reader"].get("environments/")
     with django_assert_max_num_queries(4):
         assert len(callers["reader"].get("environments/", {"curated": "false"}).json()["results"]) == 10
+
+
+def test_a_definition_that_is_too_long_is_told_the_limit(callers: Callers, client: Client, owner: User) -> None:
+    long = "dependencies:\n  - numpy\n" + "#" * 70_000
+    checked = callers["owner"].post("environments/check/", {"definition": long}).json()
+    refused = error_of(callers["owner"].post("environments/", {"name": "long", "definition": long}))
+    client.force_login(owner)
+    page = client.post("/w/lab/new-environment/", {"name": "long", "definition": long})
+    assert page.status_code == 400
+    for told in (checked["errors"][0]["message"], refused["message"], page.content.decode()):
+        assert "the file has 70,024 bytes" in told and "at most 65,536 (64 kB)" in told
+    assert not Environment.objects.exists()
+
+
+def test_a_definition_of_megabytes_is_told_the_same_limit(callers: Callers) -> None:
+    large = TINY + "# x\n" * 500_000
+    added = callers["owner"].post("environments/", {"name": "large", "definition": large})
+    assert added.status_code == 400
+    assert f"{len(large):,} bytes; an environment may have at most 65,536 (64 kB)" in error_of(added)["message"]
+    assert not own_versions().exists()
+
+
+def test_lines_that_contradict_each_other_are_told_by_both(callers: Callers) -> None:
+    text = "dependencies:\n  - numpy=1.26\n  - pip:\n    - numpy==1.24\n"
+    (error,) = callers["owner"].post("environments/check/", {"definition": text}).json()["errors"]
+    assert error["line"] == 4 and "(line 2)" in error["message"]
+
+
+def test_a_check_is_for_the_machines_of_a_target(callers: Callers, workspace: Workspace, owner: User) -> None:
+    node = ComputeNode.objects.create(name="box", details={"pythons": [{"version": "3.19.2", "source": "uv"}]})
+    node.targets.add(ComputeTarget.objects.create(name="future"))
+    ComputeTarget.objects.create(name="foreign", workspace=create_workspace("other", by=owner))
+    asked = {"definition": "dependencies:\n  - python=3.19\n", "target": "future"}
+    answer = callers["reader"].post("environments/check/", asked).json()
+    assert (answer["errors"], answer["interpreter"]["version"]) == ([], "3.19.2")
+    for unknown in ("nowhere", "foreign"):
+        refusal = callers["reader"].post("environments/check/", {**asked, "target": unknown})
+        assert refusal.status_code == 400
+        assert error_of(refusal)["details"]["field"] == "target"
+        assert "future" in error_of(refusal)["message"] and "there are: future" in error_of(refusal)["message"]

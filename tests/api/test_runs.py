@@ -2,8 +2,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from experiments.models import EnvironmentVersion, Run, Snapshot
+from experiments.services import metrics
 from experiments.status import RunStatus
 from tests.api.conftest import Caller, Callers, error_of
 
@@ -137,9 +140,6 @@ def test_pages_follow_each_other(callers: Callers, submit: Callable[..., Run]) -
 def test_more_rows_are_no_more_queries(
     callers: Callers, submit: Callable[..., Run], django_assert_num_queries: Any
 ) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     submit(tags={"a": "b"})
     callers["owner"].get("runs/")  # notes the token's use once
     with CaptureQueriesContext(connection) as one:
@@ -148,6 +148,21 @@ def test_more_rows_are_no_more_queries(
         submit(tags={"a": "b", "c": "d"})
     with django_assert_num_queries(len(one)):
         assert len(callers["owner"].get("runs/").json()["results"]) == 7
+
+
+def test_a_collection_shows_the_first_metrics_of_each_run_and_the_run_all(
+    callers: Callers, submit: Callable[..., Run]
+) -> None:
+    for run in (submit(), submit()):
+        points = [{"t": 1.0, "k": "scalar", "n": f"m{number:03}", "v": number, "s": 0} for number in range(130)]
+        metrics.ingest(run, points)
+    with CaptureQueriesContext(connection) as queries:
+        rows = callers["owner"].get("runs/").json()["results"]
+    first = [f"m{number:03}" for number in range(100)]
+    assert [list(row["metrics"]) for row in rows] == [first, first]
+    assert sum("experiments_metric" in query["sql"] for query in queries) == 1
+    whole = callers["owner"].get(f"runs/{run.uid}/").json()
+    assert (len(whole["metrics"]), whole["metrics"]["m129"], whole["warnings"]) == (130, 129.0, [])
 
 
 @pytest.mark.parametrize(("role", "status"), [("owner", 202), ("contributor", 202), ("reader", 403), ("stranger", 404)])
@@ -203,12 +218,14 @@ def test_a_runs_token_opens_its_run_to_look_at_log_and_tag(running: Run, run_tok
 
 def test_a_runs_token_opens_nothing_else(running: Run, run_token: str, submit: Callable[..., Run]) -> None:
     me, path, other = Caller(run_token), f"runs/{running.uid}/", submit()
-    for refused in ("/api/v1/me/", "/api/v1/tokens/", "/api/v1/workspaces/", "", "runs/", f"{path}events/",
-                    f"{path}logs/", f"{path}metrics/", f"{path}artifacts/", f"{path}stream/", "members/"):  # fmt: skip
+    for refused in ("/api/v1/me/", "/api/v1/tokens/", "/api/v1/workspaces/", "", f"{path}events/",
+                    f"{path}logs/", f"{path}artifacts/", f"{path}stream/", "members/", "compute/"):  # fmt: skip
         assert me.get(refused).status_code == 403, refused
     for refused in (f"{path}cancel/", f"{path}rerun/", "runs/", "environments/", "/api/v1/tokens/"):
         assert me.post(refused).status_code == 403, refused
+    assert [row["id"] for row in me.get("runs/").json()["results"]] == [running.uid]
     assert me.get(f"runs/{other.uid}/").status_code == 404
+    assert me.get(f"runs/{other.uid}/metrics/").status_code == 404
     assert me.patch(f"runs/{other.uid}/tags/", {"set": {"a": "b"}}).status_code == 404
     assert other.tags.count() == 0
 

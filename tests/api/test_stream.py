@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.asgi import get_asgi_application
 from django.db import connections
+from django.test import Client as Browser
+from django.utils import timezone
 
 from experiments import services
 from experiments.api import stream
@@ -22,7 +26,7 @@ from experiments.api.feed import Feed, decode_whole
 from experiments.models import BuildLogChunk, Run
 from experiments.services import building, logs
 from experiments.status import RunStatus
-from mlportal.access.models import Membership, User
+from mlportal.access.models import ApiToken, Membership, User
 from tests.api.conftest import Callers, error_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -233,6 +237,87 @@ def test_a_member_who_is_removed_hears_no_more(callers: Callers, running: Run) -
         await asyncio.to_thread(Membership.objects.filter(user__username="rita").delete)
 
     assert "end" not in [name for name, _ in follow(callers, running, script).events]
+
+
+def _revoke(rita: User, session: str) -> None:
+    ApiToken.objects.filter(user=rita).update(revoked_at=timezone.now())
+
+
+def _sign_out(rita: User, session: str) -> None:
+    SessionStore(session).flush()
+
+
+def _let_it_run_out(rita: User, session: str) -> None:
+    ApiToken.objects.filter(user=rita).update(expires_at=timezone.now())
+
+
+def _change_password(rita: User, session: str) -> None:
+    rita.set_password("another one than before")
+    rita.save()
+
+
+def _make_inactive(rita: User, session: str) -> None:
+    User.objects.filter(pk=rita.pk).update(is_active=False)
+
+
+@pytest.mark.parametrize(
+    ("by_session", "lose"),
+    [
+        (False, _revoke),
+        (False, _let_it_run_out),
+        (False, _make_inactive),
+        (True, _sign_out),
+        (True, _change_password),
+        (True, _make_inactive),
+    ],
+)
+def test_who_loses_the_key_hears_no_more(
+    callers: Callers,
+    running: Run,
+    reader: User,
+    monkeypatch: pytest.MonkeyPatch,
+    by_session: bool,
+    lose: Callable[[User, str], None],
+) -> None:
+    monkeypatch.setattr(stream, "AUTHORISED_SECONDS", 0.1)
+    browser = Browser()
+    browser.force_login(reader)
+    session = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session}"} if by_session else callers["reader"].headers
+
+    async def script(client: Client) -> None:
+        await client.until(lambda: client.named("run"))
+        await asyncio.sleep(3 * stream.TICK_SECONDS)
+        await asyncio.to_thread(_print, running, 9, b"heard\n")  # still followed, however often it was asked
+        await client.until(lambda: len(client.named("log")) == 2)
+        await asyncio.to_thread(lose, reader, session)
+        await asyncio.sleep(3 * stream.TICK_SECONDS)
+        await asyncio.to_thread(_print, running, 15, b"secret\n")
+
+    client = follow(callers, running, script, query=f"?log={logs.STDOUT}", role="nobody", **headers)
+    assert client.status == 200
+    assert "secret" not in client.raw.decode()
+    assert "end" not in [name for name, _ in client.events]
+
+
+def test_an_administrator_who_is_one_no_more_hears_no_more(
+    callers: Callers, running: Run, stranger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "AUTHORISED_SECONDS", 0.1)
+    User.objects.filter(pk=stranger.pk).update(is_superuser=True)
+
+    async def script(client: Client) -> None:
+        await client.until(lambda: client.named("run"))
+        await asyncio.to_thread(User.objects.filter(pk=stranger.pk).update, is_superuser=False)
+
+    assert "end" not in [name for name, _ in follow(callers, running, script, role="stranger").events]
+
+
+@pytest.mark.parametrize("method", ["head", "options", "post"])
+def test_a_stream_is_only_got(callers: Callers, running: Run, method: str) -> None:
+    path = callers["reader"].url(f"runs/{running.uid}/stream/")
+    answer = getattr(callers["reader"].client, method)(path, headers=callers["reader"].headers)
+    assert answer.status_code == 405
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 404), ("nobody", 401)])

@@ -5,7 +5,7 @@ from datetime import date
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from experiments.environments import curated
+from experiments.environments import curated, parse_conda_yaml
 from experiments.environments.conda_names import CondaOnly, Dropped, OnPyPI, _table, on_pypi
 
 
@@ -15,14 +15,15 @@ def test_the_names_that_scripts_ask_for_are_there() -> None:
 
 def test_every_one_has_a_description_and_nothing_to_complain_about() -> None:
     for name, environment in curated().items():
-        assert environment.spec.name == name
+        spec = parse_conda_yaml(environment.text)
+        assert spec.name == name
         assert len(environment.description) > 20
-        assert "azureml-defaults" in environment.spec.provided
+        assert "azureml-defaults" in spec.provided
         assert "as-of" not in environment.description
 
 
 def test_the_tutorial_is_of_its_age() -> None:
-    spec = curated()["AzureML-Tutorial"].spec
+    spec = parse_conda_yaml(curated()["AzureML-Tutorial"].text)
     assert spec.as_of == date(2020, 7, 24)
     assert "3.6.15" in SpecifierSet(spec.python) and "3.8.0" not in SpecifierSet(spec.python)
     assert {"joblib", "matplotlib", "numpy", "pandas", "scikit-learn"} <= set(spec.requirements)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from experiments.environments import Interpreter, InterpreterNotFound, choose, discover
+from experiments.environments import Interpreter, InterpreterNotFound, choose, discover, released
 
 MACHINE = [
     Interpreter(Version(version), Path(f"/pythons/{version}/bin/python"), "pyenv", "linux-x86_64")
@@ -82,6 +82,37 @@ def test_packages_of_an_early_day_get_a_python_of_that_day() -> None:
     assert choice.note is not None and "2020-07-24" in choice.note
     # Who names a later one gets it: it is their file.
     assert str(choose("==3.12.*", MACHINE, as_of=day).interpreter.version) == "3.12.1"
+
+
+def test_where_no_python_of_that_day_is_there_it_is_the_oldest_and_the_note_says_so() -> None:
+    day = date(2016, 1, 1)
+    choice = choose("", MACHINE, as_of=day)
+    assert str(choice.interpreter.version) == "3.6.15"
+    assert choice.note is not None and "2016-12-23" in choice.note and "oldest" in choice.note
+    new = [each for each in MACHINE if each.version.release[:2] in {(3, 11), (3, 12), (3, 13)}]
+    assert str(choose("", new, as_of=date(2020, 7, 24)).interpreter.version) == "3.11.7"
+
+
+def test_a_range_of_later_pythons_gives_its_oldest_with_a_note() -> None:
+    """Wheels of a minor follow its release by some months: the newer, the fewer there are."""
+    for day in (date(2020, 7, 24), date(2022, 12, 17)):
+        choice = choose(">=3.11,<3.14", MACHINE, as_of=day)
+        assert str(choice.interpreter.version) == "3.11.7"
+        assert choice.note is not None and str(day) in choice.note and "2022-10-24" in choice.note
+    later = choose(">=3.11,<3.14", MACHINE, as_of=date(2024, 6, 15))
+    assert str(later.interpreter.version) == "3.12.1"
+    exact = choose("==3.12.*", MACHINE, as_of=date(2020, 7, 24)).note
+    assert exact is not None and "2023-10-02" in exact
+    near = choose("==3.12.9", MACHINE, as_of=date(2020, 7, 24)).note
+    assert near is not None and "nearest" in near and "2023-10-02" in near
+
+
+def test_a_python_later_than_the_table_came_out_in_an_october() -> None:
+    assert released(Version("3.8.18")) == date(2019, 10, 14)
+    assert released(Version("3.20.1")) == date(2031, 10, 1)
+    future = [*MACHINE, Interpreter(Version("3.15.2"), Path("/p"), "pyenv")]
+    assert str(choose(">=3.13", future, as_of=date(2027, 6, 1)).interpreter.version) == "3.15.2"
+    assert str(choose(">=3.13", future, as_of=date(2026, 11, 1)).interpreter.version) == "3.13.0"
 
 
 def test_every_python_that_is_found_runs_and_is_what_it_says(interpreters: list[Interpreter]) -> None:

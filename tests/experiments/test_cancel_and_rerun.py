@@ -8,7 +8,7 @@ import pytest
 
 from experiments import services
 from experiments.models import EnvironmentVersion, Run
-from experiments.services import environments, preparing
+from experiments.services import building, preparing
 from experiments.status import RUN_FINAL, BuildStatus, RunStatus
 from mlportal.access.models import AuditEvent, User, Workspace
 from mlportal.errors import Conflict, NotAllowed
@@ -82,7 +82,7 @@ def test_readers_and_strangers_cancel_nothing(running: Submit, reader: User, str
 def test_the_build_of_a_canceled_run_is_canceled_when_nobody_else_waits(
     submit: Submit, owner: User, version: EnvironmentVersion
 ) -> None:
-    build, _ = environments.open_build(version)
+    build, _ = building.open_build(version)
     runs = [submit(), submit()]
     for run in runs:
         preparing.prepare(run)  # somebody else builds, so it waits
@@ -110,14 +110,14 @@ def test_a_build_opened_for_a_run_that_was_canceled_meanwhile_is_closed(
     submit: Submit, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = submit()
-    real: Callable[..., Any] = environments.open_build
+    real: Callable[..., Any] = building.open_build
 
-    def cancel_in_between(version: EnvironmentVersion) -> Any:
-        opened = real(version)
+    def cancel_in_between(version: EnvironmentVersion, **more: Any) -> Any:
+        opened = real(version, **more)
         services.cancel_run(Run.objects.get(pk=run.pk), by=owner)
         return opened
 
-    monkeypatch.setattr(environments, "open_build", cancel_in_between)
+    monkeypatch.setattr(building, "open_build", cancel_in_between)
     preparing.prepare(run)
     assert run.environment_version is not None
     assert [build.status for build in run.environment_version.builds.all()] == [BuildStatus.CANCELED]

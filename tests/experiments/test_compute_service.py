@@ -1,5 +1,8 @@
 """Slots, queues and machines."""
 
+from django.conf import settings
+
+from experiments import environments as conda
 from experiments import services
 from experiments.models import ComputeNode, ComputeTarget
 from experiments.services import compute, starting
@@ -39,3 +42,31 @@ def test_a_machine_reports_what_it_has(target: ComputeTarget) -> None:
     assert ComputeNode.objects.count() == 1
     nodes = services.compute_overview()[0]["nodes"]
     assert [(found["name"], found["alive"]) for found in nodes] == [(node_name(), True)]
+
+
+def test_a_check_speaks_of_the_pythons_of_the_targets_machines(db: None) -> None:
+    """Not of those that the web's machine happens to have."""
+    here = compute.pythons_of()
+    assert here and all(each.path.exists() for each in here)  # nobody has reported yet
+    for target, pythons in {"old": ["3.6.15"], "new": ["3.19.2", "3.18.1"], "empty": []}.items():
+        node = ComputeNode.objects.create(
+            name=f"{target}-box", details={"pythons": [{"version": each, "source": "uv"} for each in pythons]}
+        )
+        node.targets.add(ComputeTarget.objects.create(name=target))
+    targets = {target.name: target for target in ComputeTarget.objects.all()}
+    assert [str(each.version) for each in compute.pythons_of(targets["new"])] == ["3.19.2", "3.18.1"]
+    assert [str(each.version) for each in compute.pythons_of()] == ["3.19.2", "3.18.1", "3.6.15"]
+    asked = "dependencies:\n  - python=3.19\n"
+    checked = services.check_definition(asked, target=targets["new"])
+    assert checked.interpreter is not None and str(checked.interpreter.version) == "3.19.2"
+    wrong = services.check_definition(asked, target=targets["old"])
+    assert "3.6.15" in wrong.errors[0]["message"] and "3.18" not in wrong.errors[0]["message"]
+    assert services.check_definition(asked).errors == []
+    assert compute.pythons_of(targets["empty"]) == []
+
+
+def test_a_report_tells_what_a_check_needs(db: None) -> None:
+    target = compute.ensure_local_target()
+    compute.report_node(["local"])
+    discovered = {(each.version, each.platform) for each in conda.discover(settings.EXTRA_PYTHONS)}
+    assert {(each.version, each.platform) for each in compute.pythons_of(target)} == discovered

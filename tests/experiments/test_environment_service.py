@@ -1,13 +1,19 @@
 """Definitions become versions, versions are built once a machine, and what goes wrong is told."""
 
-from datetime import date
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db.models.functions import Now
+from django.utils import timezone
 
+from experiments import environments as conda
 from experiments import services
-from experiments.models import Environment, EnvironmentBuild, EnvironmentVersion, Run
-from experiments.services import building, environments, preparing
+from experiments.models import ComputeNode, ComputeTarget, Environment, EnvironmentBuild, EnvironmentVersion, Run
+from experiments.services import building, preparing
 from experiments.status import BuildStatus, RunStatus
 from mlportal.access.models import User, Workspace
 from mlportal.errors import BadInput, NotAllowed
@@ -73,7 +79,7 @@ def test_readers_add_and_build_nothing(workspace: Workspace, reader: User, versi
 
 
 def test_what_is_built_is_not_built_again(built: EnvironmentVersion, owner: User) -> None:
-    assert environments.is_built_here(built)
+    assert building.is_built_here(built)
     assert services.request_build(built, by=owner) is None
     assert not EnvironmentBuild.objects.exists()
 
@@ -86,7 +92,10 @@ def test_two_requests_are_one_build(version: EnvironmentVersion, owner: User) ->
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_build_resolves_once_tells_its_log_and_wakes_the_run(submit: Submit, version: EnvironmentVersion) -> None:
+def test_a_build_resolves_once_tells_its_log_and_wakes_the_run(
+    submit: Submit, version: EnvironmentVersion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(settings, "ENVIRONMENTS_DIR", tmp_path)
     run = submit()
     preparing.prepare(run)  # resolves, builds, and wakes the run
     run.refresh_from_db()
@@ -99,11 +108,11 @@ def test_a_build_resolves_once_tells_its_log_and_wakes_the_run(submit: Submit, v
     assert services.read_build_log(build, last) == ("", last)
     preparing.prepare(run)
     assert run.status == RunStatus.QUEUED
-    assert services.explain_preparing(run)["hit"] is False
+    assert services.explain_preparing(run)["label"] == "built for this run"
     second = submit()
     preparing.prepare(second)
     assert (second.status, second.build) == (RunStatus.QUEUED, None)
-    assert services.explain_preparing(second)["hit"] is True
+    assert services.explain_preparing(second)["label"] == "found in the cache"
     assert EnvironmentBuild.objects.count() == 1
 
 
@@ -112,7 +121,7 @@ def test_a_build_that_fails_fails_every_run_that_waits_and_says_why(
     submit: Submit, workspace: Workspace, owner: User
 ) -> None:
     version = services.add_version(workspace, "absent", ABSENT, by=owner)
-    build, _ = environments.open_build(version)
+    build, _ = building.open_build(version)
     waiting = submit(environment_version=version)
     preparing.prepare(waiting)
     building.carry_out(build)
@@ -129,7 +138,7 @@ def test_a_build_that_fails_fails_every_run_that_waits_and_says_why(
 def test_a_run_of_a_failed_build_fails_even_when_its_builder_died_before_saying_so(
     submit: Submit, version: EnvironmentVersion
 ) -> None:
-    build, _ = environments.open_build(version)
+    build, _ = building.open_build(version)
     run = submit()
     preparing.prepare(run)
     EnvironmentBuild.objects.move(build, BuildStatus.FAILED, error="no such package")
@@ -144,19 +153,54 @@ def test_a_run_of_a_failed_build_fails_even_when_its_builder_died_before_saying_
 def test_a_canceled_build_leaves_no_half_environment(version: EnvironmentVersion, owner: User) -> None:
     """The cancel is there before uv has even started."""
     heavy = services.add_version(version.environment.workspace, "heavy", TINY + "  - scikit-learn\n", by=owner)
-    build, _ = environments.open_build(heavy)
+    build, _ = building.open_build(heavy)
     services.cancel_build(build, by=owner)
     building.carry_out(build)
     assert build.status == BuildStatus.CANCELED
     assert not [path.name for path in settings.ENVIRONMENTS_DIR.glob(".building-*")]
     heavy.refresh_from_db()
-    assert not environments.is_built_here(heavy)
+    assert not building.is_built_here(heavy)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_defect_of_the_portal_ends_the_build_and_the_run_and_is_told(
+    submit: Submit, version: EnvironmentVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the reaper closes the build, the run asks for another, and so on for ever without a word."""
+    run = submit()
+    monkeypatch.setattr(building, "_changes", lambda *arguments: 1 / 0)
+    preparing.prepare(run)
+    run.refresh_from_db()
+    build = EnvironmentBuild.objects.get()
+    assert (build.status, run.status) == (BuildStatus.FAILED, RunStatus.FAILED)
+    assert "ZeroDivisionError" in build.error
+    assert run.failure is not None and run.failure["message"] == build.error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancel_that_comes_too_late_leaves_the_environment_and_its_run(
+    submit: Submit, version: EnvironmentVersion, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = submit()
+    real = conda.build
+
+    def build_and_cancel(*arguments: Any, **more: Any) -> Any:
+        built = real(*arguments, **more)
+        services.cancel_build(EnvironmentBuild.objects.get(), by=owner)
+        return built
+
+    monkeypatch.setattr(conda, "build", build_and_cancel)
+    preparing.prepare(run)
+    run.refresh_from_db()
+    assert (EnvironmentBuild.objects.get().status, run.status) == (BuildStatus.READY, RunStatus.PREPARING)
+    preparing.prepare(run)
+    assert run.status == RunStatus.QUEUED
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_build_that_was_carried_out_already_is_left_alone(version: EnvironmentVersion) -> None:
     """The message came twice."""
-    build, _ = environments.open_build(version)
+    build, _ = building.open_build(version)
     late = EnvironmentBuild.objects.get(pk=build.pk)
     building.carry_out(build)
     building.carry_out(late)
@@ -170,7 +214,7 @@ def test_a_build_that_was_carried_out_already_is_left_alone(version: Environment
 def test_a_build_that_the_reaper_closed_meanwhile_stays_closed(
     version: EnvironmentVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build, _ = environments.open_build(version)
+    build, _ = building.open_build(version)
     real = building._keep_lock
 
     def closed_in_between(*arguments: object) -> None:
@@ -181,6 +225,55 @@ def test_a_build_that_the_reaper_closed_meanwhile_stays_closed(
     building.carry_out(build)
     build.refresh_from_db()
     assert (build.status, build.error) == (BuildStatus.CANCELED, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queued_run_that_no_machine_of_its_target_can_build_for_fails_and_says_why(
+    queued: Submit, built: EnvironmentVersion, target: ComputeTarget, owner: User
+) -> None:
+    """One machine prepared it; those that would run it cannot build the same."""
+    for name in ("one", "two"):
+        ComputeNode.objects.create(name=name).targets.add(target)
+    ComputeNode.objects.create(name="gone", seen_at=timezone.now() - timedelta(hours=1)).targets.add(target)
+    other = ComputeTarget.objects.create(name="other")
+    runs = [queued(), queued(target="other")]
+    assert runs[1].compute_target == other
+
+    def fail_on(node: str) -> None:
+        build, _ = building.open_build(built, node=node)
+        EnvironmentBuild.objects.move(build, BuildStatus.FAILED, error=f"no such Python on {node}\nand a hint")
+        building.settle(build)
+        for run in runs:
+            run.refresh_from_db()
+
+    fail_on("one")
+    assert [run.status for run in runs] == [RunStatus.QUEUED] * 2
+    scaling = services.phases(runs[0])[1].reason
+    assert scaling.endswith("could not be built on one: no such Python on one and a hint")
+    fail_on("two")
+    assert [run.status for run in runs] == [RunStatus.FAILED, RunStatus.QUEUED]
+    assert runs[0].failure is not None
+    assert runs[0].failure["message"] == "no such Python on two\nand a hint"
+    assert "no such Python on two" in runs[0].events.get(new="Failed").reason
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_environment_is_built_where_its_runs_will_be(
+    submit: Submit, version: EnvironmentVersion, target: ComputeTarget, messages: Callable[[], list[Any]]
+) -> None:
+    """This machine may lack the Python that the machines of the target have."""
+    ComputeNode.objects.create(name="far").targets.add(target)
+    run = submit()
+    messages()
+    preparing.prepare(run)
+    build = EnvironmentBuild.objects.get()
+    assert (build.node, build.status) == ("far", BuildStatus.WAITING)
+    assert messages() == [("experiments.build", [build.pk])]
+    EnvironmentBuild.objects.filter(pk=build.pk).update(status=BuildStatus.READY, seconds=3, ended_at=Now())
+    run.refresh_from_db()
+    preparing.prepare(run)
+    assert run.status == RunStatus.QUEUED
+    assert services.explain_preparing(run)["told"] == "Its environment was built on far."
 
 
 def test_a_machine_that_cannot_build_leaves_the_run_to_others(

@@ -79,7 +79,7 @@ def test_the_writes_of_a_former_attempt_are_refused(running: Submit) -> None:
     with pytest.raises(StaleState):
         Run.objects.renew(paused, seconds=30)
     with pytest.raises(StaleState):
-        following.ship(paused, directory, final=False)
+        following.Follower(paused).ship(final=False)
     with pytest.raises(StaleState):
         Run.objects.move(paused, RunStatus.FINALIZING)
     assert not paused.log_chunks.exists()

@@ -5,13 +5,16 @@ import math
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 
 from experiments import services
+from experiments.metrics.records import TOO_MANY_NAMES
 from experiments.models import LoggedValue, Metric, MetricChunk, Run
 from experiments.services import metrics
+from experiments.status import RunStatus
 from mlportal.access.models import User
 from mlportal.access.principals import RunPrincipal
-from mlportal.errors import BadInput, NotAllowed
+from mlportal.errors import BadInput, Conflict, NotAllowed
 from tests.experiments.conftest import Submit
 
 
@@ -60,13 +63,16 @@ def test_points_without_steps_count_up_over_batches(run: Run) -> None:
     assert services.series(run, ["x"])["x"]["steps"] == [0, 1, 2, 3, 4, 5]
 
 
-def test_small_batches_are_merged_into_one_chunk(run: Run) -> None:
+def test_small_batches_are_merged_into_few_chunks(run: Run) -> None:
     for step in range(200):
         metrics.ingest(run, [scalar("x", step, step)])
-    assert MetricChunk.objects.count() == 1
-    metrics.ingest(run, [scalar("x", step, step) for step in range(200, 200 + metrics.CHUNK_POINTS)])
-    assert [chunk.count for chunk in MetricChunk.objects.all()] == [200, metrics.CHUNK_POINTS]
-    assert summary(run, "x")["count"] == 200 + metrics.CHUNK_POINTS
+    counts = [chunk.count for chunk in MetricChunk.objects.all()]
+    assert sum(counts) == 200 and len(counts) <= 8 and counts == sorted(counts, reverse=True)
+    assert services.series(run, ["x"])["x"]["steps"] == list(range(200))
+    metrics.ingest(run, [scalar("x", step, step) for step in range(200, 200 + MetricChunk.LOOSE)])
+    metrics.ingest(run, [scalar("x", 1.0, 10_000)])
+    assert [chunk.count for chunk in MetricChunk.objects.all()] == [200 + MetricChunk.LOOSE, 1]
+    assert summary(run, "x")["count"] == 201 + MetricChunk.LOOSE
 
 
 @pytest.mark.parametrize("last", [math.nan, math.inf, -math.inf, 1.0])
@@ -191,3 +197,63 @@ def test_run_fail_is_remembered(run: Run) -> None:
     run.refresh_from_db()
     assert run.failure == {"type": "E7", "message": "no convergence"}
     assert not LoggedValue.objects.exists()
+
+
+def test_a_final_runs_end_is_not_rewritten(run: Run, owner: User) -> None:
+    run.tokens.all().delete()
+    Run.objects.move(run, RunStatus.FINALIZING)
+    Run.objects.move(run, RunStatus.COMPLETED)
+    late = Run.objects.get(pk=run.pk)
+    with pytest.raises(Conflict, match="completed"):
+        services.log_metrics(late, [scalar("late", 1.0), {"t": 1.0, "k": "fail", "message": "too late"}], by=owner)
+    metrics.ingest(late, [{"t": 1.0, "k": "fail", "message": "too late"}])
+    run.refresh_from_db()
+    assert (run.status, run.failure, late.failure) == (RunStatus.COMPLETED, None, None)
+    assert not Metric.objects.exists()
+    services.log_metrics(late, [scalar("late", 1.0)], by=owner)  # numbers may be added
+    assert summary(run, "late")["last"] == 1.0
+
+
+def test_a_final_runs_failure_stays_the_first_one(run: Run, owner: User) -> None:
+    stale = Run.objects.get(pk=run.pk)
+    Run.objects.move(run, RunStatus.FAILED, failure={"type": "Real", "message": "what happened"})
+    with pytest.raises(Conflict):  # by a row that was read before the end
+        services.log_metrics(stale, [{"t": 1.0, "k": "fail", "message": "other"}], by=owner)
+    run.refresh_from_db()
+    assert run.failure == {"type": "Real", "message": "what happened"}
+
+
+def test_names_beyond_the_limit_are_left_out_and_the_run_says_so(run: Run, owner: User, settings: Settings) -> None:
+    settings.RUN_METRIC_NAMES = 600
+    metrics.ingest(run, [scalar(f"first {number}", 1.0, 0) for number in range(400)])
+    run.refresh_from_db()
+    assert run.warnings == []
+    for batch in range(3):
+        metrics.ingest(run, [scalar(f"then {batch} {number}", 1.0, 0) for number in range(400)])
+    metrics.ingest(run, [scalar("first 7", 2.0, 1)])  # a name that is there goes on
+    run.refresh_from_db()
+    assert (run.metrics.count(), run.warnings) == (600, [TOO_MANY_NAMES])
+    assert summary(run, "first 7")["count"] == 2
+    with pytest.raises(BadInput, match="MLPORTAL_METRIC_NAMES"):
+        services.log_metrics(run, [scalar("one more", 1.0)], by=owner)
+
+
+def test_a_flood_of_names_is_a_few_statements(run: Run, django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(150):
+        metrics.ingest(run, [scalar(f"name {number}", 1.0, 0) for number in range(5000)])
+    assert run.metrics.count() == MetricChunk.objects.count() == 5000
+
+
+def test_what_was_skipped_is_a_warning_of_the_run_once(run: Run) -> None:
+    long = "x" * 251
+    for _ in range(2):
+        metrics.ingest(run, [scalar(long, 1.0), scalar("nul\0", 1.0), scalar("loss", 1.0)], bad_lines=3)
+    for number in range(100):
+        metrics.ingest(run, [{"t": 1.0, "k": "list", "n": f"list {number}", "v": "no list"}])
+    run.refresh_from_db()
+    assert run.warnings[:3] == [
+        f"scalar {'x' * 60 + '…'!r} has a name longer than 250 characters",
+        "scalar 'nul\\x00' has a name that is no valid text",
+        metrics.BAD_LINES,
+    ]
+    assert len(run.warnings) == metrics.MOST_WARNINGS

@@ -1,6 +1,7 @@
 """Nothing that was promised in the database is forgotten, and nothing that is needed is swept away."""
 
 import io
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.utils import timezone
 from experiments import services
 from experiments.models import ComputeNode, EnvironmentBuild, EnvironmentVersion, Run, Snapshot
 from experiments.runner import launch
-from experiments.services import dispatch, environments, preparing, reaping, starting
+from experiments.services import building, dispatch, preparing, reaping, starting, working
 from experiments.status import BuildStatus, RunStatus
 from mlportal.access.models import User
 from mlportal.blobs import services as blobs
@@ -78,7 +79,7 @@ def test_a_dead_builder_is_closed_and_the_run_is_woken_to_try_again(
     submit: Submit, version: EnvironmentVersion, messages: Messages
 ) -> None:
     run = submit()
-    build, _ = environments.open_build(version)
+    build, _ = building.open_build(version)
     preparing.prepare(run)
     EnvironmentBuild.objects.move(build, BuildStatus.RESOLVING)
     messages()
@@ -114,7 +115,7 @@ def test_a_run_whose_failed_build_told_nobody_is_woken(
     submit: Submit, version: EnvironmentVersion, messages: Messages
 ) -> None:
     run = submit()
-    build, _ = environments.open_build(version)
+    build, _ = building.open_build(version)
     preparing.prepare(run)
     EnvironmentBuild.objects.move(build, BuildStatus.FAILED)
     heard_long_ago(run)
@@ -199,10 +200,33 @@ def test_a_folder_of_a_final_run_is_removed_and_a_living_one_asked_to_end(runnin
     log = directory / "logs" / "std_log.txt"
     wait_until(lambda: log.exists() and b"on" in log.read_bytes(), what="the script runs")
     Run.objects.move(run, RunStatus.FAILED, reason="given up")
-    reaping.sweep()
+    reaping.sweep_run_folders()
     wait_until(lambda: not launch.is_alive(directory), seconds=15, what="the script has ended")
-    reaping.sweep()
+    reaping.sweep_run_folders()
     assert not directory.exists()
+
+
+def test_every_worker_sweeps_its_own_machine_again_and_again(running: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beat's message reaches one machine only: what another one keeps would stay there for ever."""
+    stop = threading.Event()
+    monkeypatch.setattr(working, "STOP", stop)
+    monkeypatch.setattr(working, "REPORT_SECONDS", 0.05)
+    monkeypatch.setattr(settings, "SWEEP_SECONDS", 0)
+    working.arrive(["local"])
+    try:
+        run = running()
+        leftover, draft = starting.run_directory(run), Path(settings.RUNS_DIR) / f"{starting.DRAFT}gone.1"
+        half_built = Path(settings.ENVIRONMENTS_DIR) / ".building-0123"
+        for folder in (leftover, draft, half_built):
+            folder.mkdir(parents=True)
+        Run.objects.move(run, RunStatus.FAILED, reason="given up")
+        folders = (leftover, draft, half_built)
+        wait_until(lambda: not any(folder.exists() for folder in folders), seconds=10, what="all is swept")
+    finally:
+        stop.set()
+        for thread in threading.enumerate():
+            if thread.name == "report":
+                thread.join()
 
 
 def test_a_folder_that_is_in_use_or_unknown_stays(running: Submit) -> None:
@@ -211,7 +235,7 @@ def test_a_folder_that_is_in_use_or_unknown_stays(running: Submit) -> None:
     launch.prepare_directory(directory)
     unknown = Path(settings.RUNS_DIR) / "notes"
     unknown.mkdir()
-    reaping.sweep()
+    reaping.sweep_run_folders()
     assert directory.exists()
     assert unknown.exists()
 

@@ -7,12 +7,15 @@ import functools
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from experiments import services
 from experiments.models import FollowedFile, Run, RunToken
@@ -235,6 +238,25 @@ def test_a_run_whose_runner_was_killed_is_failed_and_keeps_what_it_left(queued: 
     assert run.status == RunStatus.FAILED
     assert "killed" in failure_of(run)["message"]
     assert {"outputs/part", STDOUT} == set(run.artifacts.values_list("path", flat=True))
+
+
+def test_following_a_silent_script_asks_the_database_for_nothing(running: Submit) -> None:
+    run = running("import time\nprint('on', flush=True)\nopen('logs/own', 'w').write('x')\ntime.sleep(60)\n")
+    starting.start(run)
+    follower = following.Follower(run)
+    wait_until(lambda: follower.ship(final=False) and "on" in log_of(run), what="the first line is shipped")
+    wait_until(lambda: not follower.ship(final=False), what="nothing more comes")
+    follower.ask()
+    with CaptureQueriesContext(connection) as queries:
+        for _ in range(20):
+            follower.ask()
+            assert not follower.ship(final=False)
+    assert len(queries) == 0
+    services.cancel_run(run, by=User.objects.get(username="olga"))
+    asked = time.monotonic()
+    assert following.follow(run, threading.Event())
+    assert time.monotonic() - asked < 5
+    assert services.read_log(run, "logs/own").data == b"x"
 
 
 def test_finishing_twice_changes_nothing(queued: Submit) -> None:

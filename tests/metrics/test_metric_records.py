@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.metrics import Batch, Ending, Kind, Limits, Logged, Series, read_batch, run_metrics
+from experiments.metrics.records import TOO_MANY_NAMES
 
 
 def line(kind: str, name: str | None = None, t: float = 1.0, **rest: object) -> dict[str, object]:
@@ -133,7 +134,7 @@ def test_a_failure_carries_its_message() -> None:
 )
 def test_a_line_that_cannot_be_used_is_told_and_leaves_nothing(record: object, problem: str) -> None:
     batch = read_batch([record])
-    assert batch == Batch(problems=[problem], skipped=1)
+    assert batch == Batch(problems=[problem], reasons=[problem], skipped=1)
 
 
 def test_the_rest_of_a_batch_survives_a_bad_line() -> None:
@@ -249,3 +250,11 @@ def test_nan_is_a_python_float() -> None:
     value = view(line("scalar", "m", v=None, x="nan"))["m"]
     assert isinstance(value, float)
     assert math.isnan(value)
+
+
+def test_new_names_beyond_the_room_are_told_once_and_without_the_names() -> None:
+    records = [line("scalar", name, v=1.0) for name in ("old", "a", "b", "c", "a", "d", "old")]
+    batch = read_batch(records, limits=Limits(new_names=2), counts={"old": 3})
+    assert {name: len(points) for name, points in batch.scalars.items()} == {"old": 2, "a": 2, "b": 1}
+    assert (batch.reasons, batch.skipped) == ([TOO_MANY_NAMES], 2)
+    assert batch.problems == [f"{TOO_MANY_NAMES} (2 times)"]

@@ -52,11 +52,13 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 @pytest.fixture(autouse=True)
 def home(settings: Any) -> Iterator[Path]:
-    """A folder of this test alone. Not tmp_path: its names leave no room for the path of a socket."""
-    folder = Path(tempfile.mkdtemp(prefix="m"))
-    settings.SERVING_DIR = folder / "v"
+    """A folder of this test alone, deeper than the 107 bytes that the kernel takes for the path of a socket."""
+    top = Path(tempfile.mkdtemp(prefix="registry-"))
+    folder = top / ("deep-" * 20)
+    folder.mkdir()
+    settings.SERVING_DIR = folder / "serving"
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(top, ignore_errors=True)
 
 
 @pytest.fixture

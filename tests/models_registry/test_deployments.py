@@ -74,7 +74,9 @@ def test_the_second_of_two_who_ask_at_once_is_told(iris_version: ModelVersion, c
         services.stop(seen_before, by=contributor)
 
 
-def test_what_makes_no_sense_is_refused(iris_version: ModelVersion, contributor: User, owner: User) -> None:
+def test_what_makes_no_sense_is_refused(
+    iris_version: ModelVersion, register: Register, contributor: User, owner: User
+) -> None:
     deployment = services.deploy(iris_version, by=contributor)
     with pytest.raises(Conflict):
         services.start(deployment, by=contributor)
@@ -83,9 +85,10 @@ def test_what_makes_no_sense_is_refused(iris_version: ModelVersion, contributor:
     with pytest.raises(BadInput):
         services.regenerate_key(deployment, "tertiary", by=contributor)
     elsewhere = create_workspace("elsewhere", by=owner)
-    iris_version.model.workspace = elsewhere
+    foreign = register(b"2")
+    foreign.model.workspace = elsewhere
     with pytest.raises(BadInput):
-        services.redeploy(deployment, iris_version, by=owner)
+        services.redeploy(deployment, foreign, by=owner)
 
 
 def test_readers_and_strangers_change_nothing(

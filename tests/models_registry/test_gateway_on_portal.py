@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -72,12 +73,47 @@ def test_a_new_service_is_found_at_once_and_a_deleted_one_is_gone(
     until(lambda: http.get("/services/iris/").status_code == 404, 1.5)
 
 
-def test_a_stopped_service_answers_503(http: httpx.Client, service: Deployment, contributor: User) -> None:
+def test_a_stopped_service_says_so_and_a_started_one_answers_the_next_call(
+    http: httpx.Client, service: Deployment, contributor: User
+) -> None:
+    headers = bearer(pair_of(service)[0])
     services.stop(service, by=contributor)
     time.sleep(1.1)
-    answer = http.post("/services/iris/score", json=IRIS, headers=bearer(pair_of(service)[0]))
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
-    assert "retry-after" in answer.headers
+    answer = http.post("/services/iris/score", json=IRIS, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_running")
+    assert answer.json()["error"]["message"] == "The service iris is stopped"
+    time.sleep(0.06)
+    services.start(service, by=contributor)
+    answer = http.post("/services/iris/score", json=IRIS, headers=headers)
+    assert (answer.status_code, answer.json()) == (200, [0, 2])
+
+
+def test_a_failed_service_says_so(
+    http: httpx.Client, supervisor: Supervisor, register: Register, contributor: User
+) -> None:
+    failed = wait_for_status(services.deploy(register(b"not a model"), name="iris", by=contributor), "Failed")
+    answer = http.post("/services/iris/score", json=IRIS, headers=bearer(pair_of(failed)[0]))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_running")
+    assert "has failed" in answer.json()["error"]["message"]
+
+
+def test_a_page_under_another_name_cannot_ask_a_service_without_keys(
+    http: httpx.Client, iris_version: ModelVersion, contributor: User, settings: Any
+) -> None:
+    """DNS rebinding: the attacker's name leads to this address, and the visitor's browser sends that name as Host."""
+    settings.ALLOWED_HOSTS = ["localhost", "portal.example"]
+    open_one = services.deploy(iris_version, name="open", auth_enabled=False, by=contributor)
+    services.stop(open_one, by=contributor)
+    for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "portal.example@evil.example"):
+        for answer in (
+            http.post("/services/open/score", json=IRIS, headers={"Host": host}),
+            http.get("/services/open/", headers={"Host": host}),
+        ):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "wrong_host"), host
+            assert "MLPORTAL_ALLOWED_HOSTS" in answer.text
+    for host in ("portal.example", "PORTAL.example:443", "localhost:8000", "10.1.2.3:8000", "[fd00::1]:8000"):
+        assert http.get("/services/open/", headers={"Host": host}).status_code == 200, host
+    assert not RequestLog.objects.exists()
 
 
 def test_the_last_hundred_requests_are_kept(http: httpx.Client, service: Deployment) -> None:
@@ -139,7 +175,7 @@ def test_another_version_takes_over_under_load_without_an_error(
         over.set()
         for caller in callers:
             caller.join()
-    assert str(service.live_version) == "iris:2"
+    assert str(service.live_revision) == "iris:2"
     assert {status for status, _ in answers} == {200}
     assert answers[0][1] == [0, 2] and answers[-1][1] == [10, 12]
     assert len(answers) > 100

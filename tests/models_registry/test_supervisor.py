@@ -41,7 +41,7 @@ def deployment(supervisor: Supervisor, iris_version: ModelVersion, contributor: 
 def test_a_deployed_model_answers(deployment: Deployment, iris_version: ModelVersion) -> None:
     assert deployment.status == "Healthy", deployment.failure + deployment.log
     assert ask(deployment) == (200, [0, 2])
-    assert deployment.live_version == iris_version
+    assert deployment.live_revision is not None and deployment.live_revision.versions == [iris_version]
     assert deployment.signature is not None and deployment.signature["n_features"] == 4
     assert deployment.replica["pid"] and "ready after" in deployment.log
     assert [event.new for event in deployment.events.all()] == ["Healthy", "Transitioning"]
@@ -73,7 +73,7 @@ def test_deleting_ends_the_process_and_removes_the_files(deployment: Deployment,
     pid = deployment.replica["pid"]
     services.delete(deployment, by=contributor)
     until(lambda: not os.path.exists(f"/proc/{pid}"), 15)
-    until(lambda: not list((home / "v" / "models").iterdir()), 5)
+    until(lambda: not list((home / "serving" / "revisions").iterdir()), 5)
 
 
 def test_a_model_that_ends_its_process_ends_as_failed_with_its_log(
@@ -99,7 +99,7 @@ def test_a_version_that_cannot_start_leaves_the_old_one_answering(
     pid = deployment.replica["pid"]
     services.redeploy(deployment, register(b"not a model"), by=contributor)
     wait_for_status(deployment, "Healthy")
-    assert (str(deployment.version), str(deployment.live_version)) == ("iris:1", "iris:1")
+    assert (str(deployment.revision), str(deployment.live_revision)) == ("iris:1", "iris:1")
     assert "iris:2 could not be started, so iris:1 goes on answering" in deployment.failure
     assert "cannot be loaded" in deployment.log
     assert ask(deployment) == (200, [0, 2])
@@ -124,13 +124,13 @@ def test_an_environment_that_cannot_be_built_is_said_with_its_log(
 def test_a_storage_that_is_away_is_waited_for(
     supervisor: Supervisor, iris_version: ModelVersion, contributor: User, home: Path
 ) -> None:
-    models = home / "v" / "models"
-    models.parent.mkdir(exist_ok=True)
-    models.write_text("in the way of the folder")
+    revisions = home / "serving" / "revisions"
+    revisions.parent.mkdir(exist_ok=True)
+    revisions.write_text("in the way of the folder")
     deployment = wait_for_status(services.deploy(iris_version, by=contributor), "Unhealthy", "Failed")
     assert deployment.status == "Unhealthy" and "tried again" in deployment.failure
     time.sleep(1.5)  # several tries, more than a model that fails would get
-    models.unlink()
+    revisions.unlink()
     wait_for_status(deployment, "Healthy", "Failed")
     assert (deployment.status, deployment.failure) == ("Healthy", "")
 
@@ -198,13 +198,14 @@ def test_a_killed_supervisor_takes_its_workers_along_and_the_next_starts_them_ag
     process = start_supervisor(home, settings)
     try:
         wait_for_status(deployment, "Healthy")
-        pid = deployment.replica["pid"]
+        pid, address = deployment.replica["pid"], deployment.socket
         process.kill()
         process.wait()
         until(lambda: not Path(f"/proc/{pid}").exists(), 10)
         process = start_supervisor(home, settings)
         until(lambda: wait_for_status(deployment, "Healthy").replica["pid"] not in (None, pid), 60)
         assert ask(deployment) == (200, [0, 2])
+        assert deployment.socket != address, "a gateway that knows the old one must not meet another model there"
         process.terminate()
         assert process.wait(20) == 0
         assert not Path(f"/proc/{deployment.replica['pid']}").exists()

@@ -1,6 +1,7 @@
 """Signing in, tokens, members."""
 
 import re
+from base64 import b64encode
 from datetime import timedelta
 
 import pytest
@@ -8,8 +9,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from mlportal.access import shown_once
 from mlportal.access.models import ApiToken, AuditEvent, User, Workspace, digest_of
 from mlportal.access.services import create_token
+
+SECRET = re.compile(r"mlp_[\w-]{43}")
 
 
 def test_signing_in_and_out(client: Client, owner: User, workspace: Workspace) -> None:
@@ -47,15 +51,43 @@ def test_guessing_a_password_is_locked_out(client: Client, owner: User, settings
 
 def test_a_token_is_shown_once(client: Client, owner: User) -> None:
     client.force_login(owner)
-    created = client.post(reverse("tokens"), {"name": "laptop", "lifetime": "30"}).content.decode()
-    secret = re.search(r"mlp_[\w-]{43}", created)
+    made = client.post(reverse("tokens"), {"name": "laptop", "lifetime": "30"})
+    assert (made.status_code, made["Location"]) == (302, reverse("tokens"))
+    secret = SECRET.search(client.get(reverse("tokens")).content.decode())
     assert secret
     token = ApiToken.objects.get()
     assert token.digest == digest_of(secret[0])
     assert token.expires_at
     assert timedelta(days=29) < token.expires_at - timezone.now() <= timedelta(days=30)
-    assert secret[0] not in client.get(reverse("tokens")).content.decode()
-    assert client.get(reverse("tokens"))["Cache-Control"].startswith("max-age=0")
+    again = client.get(reverse("tokens"))
+    assert secret[0] not in again.content.decode()
+    assert again["Cache-Control"].startswith("max-age=0")
+    assert ApiToken.objects.count() == 1
+
+
+def test_a_token_on_its_way_to_the_page_is_in_no_row_and_in_no_cookie(client: Client, owner: User) -> None:
+    client.force_login(owner)
+    made = client.post(reverse("tokens"), {"name": "laptop", "lifetime": "30"})
+    cookie = made.cookies[shown_once.COOKIE]
+    assert cookie["httponly"] and cookie["samesite"] == "Strict" and cookie["max-age"] == shown_once.SECONDS
+    stored = str(dict(client.session))
+    client.head(reverse("tokens"))  # looks, and shows nothing
+    secret = SECRET.search(client.get(reverse("tokens")).content.decode())
+    assert secret
+    for clear in (secret[0], b64encode(secret[0].encode()).decode()):
+        assert clear not in stored and clear not in str(made.headers) + cookie.OutputString()
+    client.cookies[shown_once.COOKIE] = cookie.value  # even who kept the cookie is shown nothing more
+    assert not SECRET.search(client.get(reverse("tokens")).content.decode())
+
+
+@pytest.mark.parametrize("forged", ["", "a", "====", "A" * 64, b64encode(b"x" * 47).decode()])
+def test_a_forged_cookie_shows_nothing(client: Client, owner: User, forged: str) -> None:
+    client.force_login(owner)
+    client.post(reverse("tokens"), {"name": "laptop", "lifetime": "30"})
+    client.cookies[shown_once.COOKIE] = forged
+    page = client.get(reverse("tokens"))
+    assert page.status_code == 200
+    assert "new-token" not in page.content.decode()
 
 
 def test_a_token_needs_a_name(client: Client, owner: User) -> None:

@@ -173,3 +173,28 @@ def test_queries_do_not_grow_with_the_environments(
     for address in ("/w/lab/environments/", "/w/lab/environments/one/"):
         with django_assert_max_num_queries(16):
             assert client.get(address).status_code == 200
+
+
+def test_a_yaml_over_64_kb_is_told_by_its_limit_and_no_browser_cuts_it(
+    client: Client, workspace: Workspace, owner: User
+) -> None:
+    client.force_login(owner)
+    large = TINY + "# x\n" * 20_000
+    typed = client.post(reverse("environment-check", args=["lab"]), {"definition": large}).content.decode()
+    saved = client.post(reverse("environment-new", args=["lab"]), {"name": "large", "definition": large})
+    for html in (typed, saved.content.decode()):
+        assert f"{len(large):,} bytes; an environment may have at most 65,536 (64 kB)" in html
+    assert saved.status_code == 400
+    assert not EnvironmentVersion.objects.exists()
+    empty = client.get(reverse("environment-new", args=["lab"])).content.decode()
+    assert 'maxlength="65536"' not in empty
+
+
+def test_a_version_that_found_its_environment_there_is_built(
+    client: Client, version: EnvironmentVersion, owner: User
+) -> None:
+    EnvironmentBuild.objects.create(version=version, node="box", status="Ready", seconds=None)
+    EnvironmentBuild.objects.create(version=version, node="other", status="Failed", error="no such Python")
+    client.force_login(owner)
+    html = client.get("/w/lab/environments/").content.decode()
+    assert "Built" in html and "Failed" not in html

@@ -184,6 +184,22 @@ def test_queries_do_not_grow_with_the_rows(
         assert client.get(address).status_code == 200
 
 
+def test_of_metrics_tags_and_parameters_only_those_shown_are_fetched(
+    client: Client, workspace: Workspace, owner: User, make_run: MakeRun
+) -> None:
+    client.force_login(owner)
+    for _ in range(3):
+        run = make_run(metrics={f"metric {number}": 0.5 for number in range(40)})
+        Tag.objects.bulk_create(Tag(run=run, name=f"tag {number:02}", value="x") for number in range(40))
+        Parameter.objects.bulk_create(Parameter(run=run, name=f"p {number:02}", value="x") for number in range(40))
+    answer = client.get("/w/lab/experiments/iris/")
+    for run in answer.context["rows"]:
+        assert len(run.column_metrics) == 5
+        assert [tag.name for tag in run.shown_tags] == ["tag 00", "tag 01", "tag 02"]
+        assert [parameter.name for parameter in run.shown_parameters] == ["p 00", "p 01", "p 02"]
+    assert "tag 02" in answer.content.decode() and "tag 03" not in answer.content.decode()
+
+
 def test_compute_tells_slots_machines_and_their_interpreters(client: Client, workspace: Workspace, owner: User) -> None:
     client.force_login(owner)
     assert "No compute targets" in client.get("/w/lab/compute/").content.decode()

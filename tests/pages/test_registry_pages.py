@@ -11,6 +11,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from experiments.models import Artifact, Environment, EnvironmentVersion, Experiment, Run
+from experiments.services.snapshots import take_files
 from experiments.status import RunStatus
 from mlportal.access.models import AuditEvent, User, Workspace
 from mlportal.blobs import services as blobs
@@ -140,7 +141,7 @@ def test_one_click_deploys_under_the_proposed_name(carl: Client, version: ModelV
     assert 'name="name" value="iris"' in text_of(carl.get("/w/lab/models/iris/1/"))
     answer = carl.post("/w/lab/models/iris/1/deploy/", {"name": "iris"})
     assert answer["Location"] == "/w/lab/deployments/iris/"
-    assert Deployment.objects.get().version == version
+    assert Deployment.objects.get().revision.versions == [version]
 
 
 def test_a_taken_name_is_explained_on_the_page(carl: Client, deployment: Deployment) -> None:
@@ -185,7 +186,7 @@ def test_a_starting_service_is_asked_every_second_until_it_is_steady(carl: Clien
     assert 'hx-trigger="every 1s"' in text_of(first) and "It is being started" in text_of(first)
     known = {"known": first.context["state"]}
     assert carl.get(page, known, headers=HTMX).status_code == 204
-    as_is(deployment, DeploymentStatus.HEALTHY, live_version=deployment.version, signature=SIGNATURE, socket="/s")
+    as_is(deployment, DeploymentStatus.HEALTHY, live_revision=deployment.revision, signature=SIGNATURE, socket="/s")
     update = carl.get(page, known, headers=HTMX)
     text = text_of(update)
     assert "<html" not in text and 'hx-trigger="every 5s"' in text
@@ -193,7 +194,19 @@ def test_a_starting_service_is_asked_every_second_until_it_is_steady(carl: Clien
         assert f'id="{part}"' in text
     assert "[1.5, 2.5]" in text and "decision_function" in text
     # Somebody may be typing there by now.
-    assert 'id="console"' not in text_of(carl.get(page, {**known, "example": "1"}, headers=HTMX))
+    assert 'id="console"' not in text_of(carl.get(page, {**known, "form": "1"}, headers=HTMX))
+
+
+def test_the_console_of_a_service_that_fails_no_longer_says_that_it_is_being_started(
+    carl: Client, deployment: Deployment
+) -> None:
+    page = "/w/lab/deployments/flowers/"
+    first = carl.get(page)
+    assert "form=1" not in text_of(first)
+    as_is(deployment, DeploymentStatus.FAILED, failure="It cannot be loaded.")
+    text = text_of(carl.get(page, {"known": first.context["state"]}, headers=HTMX))
+    console = text[text.index('id="console"') :]
+    assert "It does not run" in console and "being started" not in console
 
 
 def test_a_failed_service_shows_why_and_its_log_on_top(carl: Client, deployment: Deployment) -> None:
@@ -205,7 +218,9 @@ def test_a_failed_service_shows_why_and_its_log_on_top(carl: Client, deployment:
 
 
 def test_a_failed_redeployment_is_said_while_the_old_version_answers(carl: Client, deployment: Deployment) -> None:
-    as_is(deployment, DeploymentStatus.HEALTHY, live_version=deployment.version, failure="iris:2 could not be started.")
+    as_is(
+        deployment, DeploymentStatus.HEALTHY, live_revision=deployment.revision, failure="iris:2 could not be started."
+    )
     text = text_of(carl.get("/w/lab/deployments/flowers/"))
     assert "The last redeployment failed" in text and "iris:2 could not be started." in text
 
@@ -230,7 +245,7 @@ def test_another_version_is_chosen_stopped_and_started(
     page = "/w/lab/deployments/flowers/"
     assert 'value="2"' in text_of(carl.get(page))
     assert carl.post(f"{page}redeploy/", {"version": "2"}).status_code == 302
-    assert str(Deployment.objects.get().version) == "iris:2"
+    assert str(Deployment.objects.get().revision) == "iris:2"
     for wrong in ("3", "x", "", "²"):
         assert carl.post(f"{page}redeploy/", {"version": wrong}).status_code == 404
     carl.post(f"{page}stop/")
@@ -270,3 +285,66 @@ def test_pages_do_not_ask_more_for_more_rows(
         services.deploy(ModelVersion.objects.get(version=1, model__name="iris"), by=contributor)
         services.deploy(register(f"other-{number}"), by=contributor)
     assert [count(page) for page in pages] == before
+
+
+def test_a_service_is_made_with_what_people_say_of_it(carl: Client, version: ModelVersion) -> None:
+    page = "/w/lab/models/iris/1/deploy/"
+    refused = carl.post(page, {"name": "open", "tags": "=x"})
+    assert "Each line starts with a name." in text_of(refused, 400)
+    assert not Deployment.objects.exists()
+    carl.post(page, {"name": "open", "description": "Mine", "tags": "team=a", "is_open": "on"})
+    made = Deployment.objects.get()
+    assert (made.description, made.tags, made.auth_enabled) == ("Mine", {"team": "a"}, False)
+    text = text_of(carl.get("/w/lab/deployments/open/"))
+    assert "team=a" in text and "need no key" in text
+
+
+def test_what_is_said_of_a_service_is_edited(carl: Client, rita: Client, deployment: Deployment) -> None:
+    page = "/w/lab/deployments/flowers/edit/"
+    wish = {"description": "<i>new", "tags": "a=<b>", "is_open": "on"}
+    assert rita.post(page, wish).status_code == 403
+    assert "Each line starts with a name." in text_of(carl.post(page, {**wish, "tags": "=x"}), 400)
+    assert Deployment.objects.get().auth_enabled
+    text = text_of(carl.post(page, wish, follow=True))
+    assert "&lt;i&gt;new" in text and "a=&lt;b&gt;" in text and "callers need no key" in text
+    carl.post(page, {**wish, "is_open": ""})
+    assert Deployment.objects.get().auth_enabled
+
+
+def test_a_version_without_an_environment_says_where_it_would_run(carl: Client, version: ModelVersion) -> None:
+    version.environment_version = None
+    version.framework_version = ""
+    version.save()
+    text = text_of(carl.get("/w/lab/models/iris/1/"))
+    assert "It cannot be served by itself" in text and 'id="deploy"' not in text
+    environment = Environment.objects.create(workspace=version.model.workspace, name="sklearn-today", curated=True)
+    EnvironmentVersion.objects.create(environment=environment, version=3, definition="-", digest="2" * 64)
+    ModelVersion.objects.update(framework_version="1.8.0")
+    text = text_of(carl.get("/w/lab/models/iris/1/"))
+    assert 'id="deploy"' in text and "It runs in sklearn-today:3" in text
+    carl.post("/w/lab/models/iris/1/deploy/", {"name": "iris"})
+    assert "It runs in sklearn-today:3" in text_of(carl.get("/w/lab/deployments/iris/"))
+
+
+def test_a_script_with_two_models_is_shown_with_all_of_it(
+    carl: Client, rita: Client, register: Register, contributor: User
+) -> None:
+    one, two = register(), register("wine")
+    files = [(name, io.BytesIO(b"1")) for name in ("src/score.py", "data.txt")]
+    snapshot = take_files(one.model.workspace, files, by=contributor).snapshot
+    inference = services.Inference("src/score.py", snapshot, environment_variables={"PASSWORD": "swordfish"})
+    made = services.deploy(one, two, name="both", inference=inference, by=contributor)
+    page = "/w/lab/deployments/both/"
+    for reader in (carl, rita):
+        text = text_of(reader.get(page))
+        assert "src/score.py" in text and snapshot.uid in text and "sklearn:1" in text
+        assert "/w/lab/models/iris/1/" in text and "/w/lab/models/wine/1/" in text
+        assert "swordfish" not in text and "/redeploy/" not in text and "/invocations" not in text
+    as_is(made, DeploymentStatus.HEALTHY, live_revision=made.revision, signature={"class": "score.py", "versions": {}})
+    console = text_of(carl.get(page))
+    assert "as it is" in console and "data-console-method" not in console
+    sample = {"data": [[1, 2]], "factor": 2.5}
+    Deployment.objects.update(signature={"class": "score.py", "versions": {}, "sample": sample})
+    assert "&quot;factor&quot;: 2.5" in text_of(carl.get(page))
+    assert "src/score.py" in text_of(carl.get("/w/lab/deployments/"))
+    assert "both" in text_of(carl.get("/w/lab/models/wine/"))

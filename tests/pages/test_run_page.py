@@ -12,8 +12,9 @@ from django.http import HttpResponse
 from django.test import Client
 
 from experiments import services
-from experiments.models import Artifact, ComputeTarget, Run, Snapshot
-from experiments.status import RunStatus
+from experiments.models import Artifact, ComputeNode, ComputeTarget, EnvironmentBuild, Run, Snapshot
+from experiments.services import building
+from experiments.status import BuildStatus, RunStatus
 from experiments.views.ending import ending_in_words
 from experiments.views.trees import tree_rows
 from mlportal.access.models import User, Workspace
@@ -195,3 +196,46 @@ def test_a_tree_has_folders_first_with_what_is_below_them() -> None:
         ("a/2.bin", 1, False, 5, 1),
         ("b.txt", 0, False, 1, 1),
     ]
+
+
+def test_a_rerun_as_of_a_day_is_offered_only_where_it_may_help(
+    client: Client, run: Run, workspace: Workspace, owner: User
+) -> None:
+    pythons = [{"version": version, "source": "pyenv"} for version in ("3.9.18", "3.12.1")]
+    node = ComputeNode.objects.create(name="box", details={"pythons": pythons})
+    node.targets.add(ComputeTarget.objects.get(name="local"))
+    Run.objects.filter(pk=run.pk).update(status=RunStatus.FAILED, failure=FAILURE)
+    for python, offered in (("3.12", False), ("3.9", True)):
+        text = f"dependencies:\n  - python={python}\n"
+        version = services.add_version(workspace, "mine", text, by=owner)
+        Run.objects.filter(pk=run.pk).update(environment_version=version)
+        html = page(client, owner, run).content.decode()
+        assert ('id="rerun-as-of"' in html) is offered
+        assert ("A re-run as of 2022-12-01 would not help" in html) is not offered
+        assert ("it came out on 2023-10-02" in html) is not offered
+
+
+def test_a_run_whose_environment_could_not_be_built_says_why_and_leads_to_it(
+    client: Client, run: Run, owner: User
+) -> None:
+    version = run.environment_version
+    assert version is not None
+    build, _ = building.open_build(version, node="box")
+    move(run, RunStatus.PREPARING)
+    Run.objects.filter(pk=run.pk).update(build=build)
+    EnvironmentBuild.objects.move(build, BuildStatus.FAILED, error="nobody has <numpy 99>")
+    building.settle(build)
+    html = page(client, owner, run).content.decode()
+    card = html[html.index('data-part="failure"') :][:2000]
+    assert "nobody has &lt;numpy 99&gt;" in card
+    assert f'href="{version.get_absolute_url()}"' in card
+    assert "Its environment could not be built on box: nobody has &lt;numpy 99&gt;" in html
+    assert "was built" not in html and "built for this run" not in html
+    client.force_login(owner)
+    told = client.get(f"/api/v1/workspaces/lab/runs/{run.uid}/").json()
+    assert (told["status"], told["failure"]["message"], told["failure"]["build"]) == (
+        "Failed",
+        "nobody has <numpy 99>",
+        build.pk,
+    )
+    assert "nobody has <numpy 99>" in told["phases"][0]["reason"]

@@ -89,6 +89,7 @@ def test_a_clone_starts_from_everything_that_was_asked_for(client: Client, run: 
         "experiment": "iris",
         "name": "the best",
         "tags": {"stage": "first"},
+        "inputs": [],
         "wall_seconds": 600,
     }
 

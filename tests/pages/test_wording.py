@@ -1,8 +1,10 @@
 import math
+from pathlib import Path
 
 import pytest
 
 from mlportal.pages.wording import duration_words, elapsed_words, number_words
+from mlportal.templatetags.portal import in_bytes
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,25 @@ def test_elapsed_times(seconds: float, words: str) -> None:
 )
 def test_numbers(value: float, words: str) -> None:
     assert number_words(value) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (None, "?"),
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (1_234_567, "1.2 MB"),
+        (5e14, "500 TB"),
+    ],
+)
+def test_sizes(size: float | None, words: str) -> None:
+    assert in_bytes(size) == words
+
+
+def test_every_page_writes_sizes_the_same_way() -> None:
+    """Django's own filter counts in 1024 and calls it KB."""
+    templates = Path(__file__).resolve().parents[2] / "templates"
+    assert [path.name for path in templates.rglob("*.html") if "filesizeformat" in path.read_text()] == []

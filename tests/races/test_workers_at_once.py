@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,7 +18,7 @@ from django.utils import timezone
 
 from experiments import services
 from experiments.models import ComputeTarget, EnvironmentBuild, EnvironmentVersion, Run
-from experiments.services import environments, preparing, starting, working
+from experiments.services import building, preparing, starting, working
 from experiments.status import RUN_FINAL, RunStatus
 from mlportal.access.models import User
 from mlportal.blobs import services as blobs
@@ -70,7 +72,7 @@ def test_a_message_that_comes_twice_at_once_runs_the_script_once(queued: Submit,
 
 
 def test_a_version_has_one_build_under_way(version: EnvironmentVersion) -> None:
-    opened = at_once([lambda: environments.open_build(version)] * 20)
+    opened = at_once([lambda: building.open_build(version)] * 20)
     assert [mine for _, mine in opened].count(True) == 1
     assert len({build.pk for build, _ in opened}) == 1
 
@@ -149,3 +151,63 @@ def test_a_blob_that_is_stored_while_it_is_swept_has_its_bytes(db: None) -> None
     at_once(calls)
     for blob in Blob.objects.all():
         assert default_storage.exists(blob.key)
+
+
+def test_a_file_is_deleted_only_when_nobody_can_see_its_row_any_more(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash in between leaves a file too much, never a row whose bytes are gone."""
+    blob = blobs.put(io.BytesIO(b"unused"))
+    real = default_storage.delete
+    seen: list[bool] = []
+
+    def delete(name: str) -> None:
+        seen.extend(at_once([lambda: Blob.objects.filter(pk=blob.pk).exists()]))
+        real(name)
+
+    monkeypatch.setattr(default_storage, "delete", delete)
+    assert blobs.delete_unreferenced(timezone.now() + timedelta(days=1)) == 6
+    assert seen == [False]
+    assert not default_storage.exists(blob.key)
+    assert not Blob.objects.exists()
+
+
+def test_a_storage_that_fails_while_blobs_are_swept_makes_no_row_a_lie(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = blobs.put(io.BytesIO(b"unused"))
+    real = default_storage.delete
+
+    def fail(name: str) -> None:
+        real(name)
+        raise OSError("the answer was lost")
+
+    monkeypatch.setattr(default_storage, "delete", fail)
+    with pytest.raises(OSError, match="lost"):
+        blobs.delete_unreferenced(timezone.now() + timedelta(days=1))
+    assert not Blob.objects.filter(pk=blob.pk).exists()
+
+
+def test_bytes_that_are_swept_between_their_storing_and_their_row_are_stored_again(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"stored again while the sweeper was at it"
+    digest = hashlib.sha256(content).hexdigest()
+    real = default_storage.save
+    swept: list[str] = []
+
+    def save(name: str, file: Any) -> str:
+        saved: str = real(name, file)
+        if not swept:  # the sweeper has deleted the row before, and now comes to the file
+            swept.append(name)
+            blobs._delete_file(digest, len(content))
+            assert not default_storage.exists(name)
+        return saved
+
+    monkeypatch.setattr(default_storage, "save", save)
+    blob = blobs.put(io.BytesIO(content))
+    assert swept == [blob.key]
+    with blobs.open_blob(blob.pk) as stream:
+        assert stream.read() == content
+    monkeypatch.undo()
+    blobs._delete_file(digest, len(content))  # whose row is there by now
+    assert default_storage.exists(blob.key)
+    assert Blob.objects.filter(pk=digest).exists()

@@ -47,9 +47,6 @@ def test_everything_a_run_leaves_is_named(run_dir: Path) -> None:
         "outputs/model.joblib": b"model",
         "logs/own.txt": b"own",
     }
-    for name, content in stored.items():
-        with collect.open_regular(run_dir, name) as file:
-            assert file.read() == content
 
 
 def test_what_is_no_regular_file_is_skipped_with_its_reason(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +109,6 @@ def test_a_swap_between_listing_and_opening_leads_nowhere(run_dir: Path, tmp_pat
     folder.symlink_to("/etc")
     with pytest.raises(OSError):
         listed[0].open()
-    with pytest.raises(OSError):
-        collect.open_regular(run_dir, "outputs/a/hosts")
 
 
 @pytest.mark.parametrize(
@@ -121,8 +116,6 @@ def test_a_swap_between_listing_and_opening_leads_nowhere(run_dir: Path, tmp_pat
 )
 def test_a_name_that_leads_out_is_refused(run_dir: Path, name: str) -> None:
     (run_dir / "spec.json").write_text("{}")
-    with pytest.raises(OSError):
-        collect.open_regular(run_dir, name)
     with pytest.raises(OSError):
         beneath.open_regular(run_dir, tuple(name.split("/")))
 
@@ -134,8 +127,6 @@ def test_a_file_uploaded_by_name_wins_over_one_in_outputs(run_dir: Path) -> None
     stored, skipped = collected(run_dir)
     assert stored == {"outputs/model": b"uploaded"}
     assert "uploaded by the script" in skipped["outputs/model"]
-    with collect.open_regular(run_dir, "outputs/model") as file:
-        assert file.read() == b"uploaded"
 
 
 def test_limits_on_count_and_bytes_name_what_they_leave_out(run_dir: Path) -> None:

@@ -30,13 +30,11 @@ def metric(step: int) -> bytes:
 
 def test_every_log_has_a_name(run_dir: Path) -> None:
     (run_dir / "work/logs/deep/er").mkdir(parents=True)
-    (run_dir / "work/logs/deep/er/a.txt").touch()
+    (run_dir / "work/logs/deep/er/a.txt").write_text("four")
     (run_dir / "work/logs/line\nbreak").touch()
-    assert RunFiles(run_dir).log_names() == {
-        LOG: run_dir / "logs/std_log.txt",
-        "logs/deep/er/a.txt": run_dir / "work/logs/deep/er/a.txt",
-        "logs/line\ufffdbreak": run_dir / "work/logs/line\nbreak",
-    }
+    assert RunFiles(run_dir).log_sizes() == {LOG: 0, "logs/deep/er/a.txt": 4, "logs/line\ufffdbreak": 0}
+    (run_dir / "logs/std_log.txt").write_text("printed")
+    assert RunFiles(run_dir).log_sizes()[LOG] == 7
 
 
 def test_only_regular_files_are_logs(run_dir: Path) -> None:
@@ -46,19 +44,19 @@ def test_only_regular_files_are_logs(run_dir: Path) -> None:
     os.mkfifo(logs / "fifo")
     (logs / "1/2/3/4/5").mkdir(parents=True)
     (logs / "1/2/3/4/5/too_deep").touch()
-    assert list(RunFiles(run_dir).log_names()) == [LOG]
+    assert list(RunFiles(run_dir).log_sizes()) == [LOG]
 
 
 def test_a_logs_folder_that_became_a_symlink_shows_nothing(run_dir: Path) -> None:
     (run_dir / "work/logs").rmdir()
     (run_dir / "work/logs").symlink_to("/etc")
-    assert list(RunFiles(run_dir).log_names()) == [LOG]
+    assert list(RunFiles(run_dir).log_sizes()) == [LOG]
 
 
 def test_the_number_of_logs_is_bounded(run_dir: Path) -> None:
     for index in range(MAX_LOGS + 20):
         (run_dir / f"work/logs/{index}").touch()
-    assert len(RunFiles(run_dir).log_names()) == MAX_LOGS + 1
+    assert len(RunFiles(run_dir).log_sizes()) == MAX_LOGS + 1
 
 
 def test_a_file_swapped_for_a_symlink_after_listing_is_not_read(run_dir: Path) -> None:

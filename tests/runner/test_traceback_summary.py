@@ -17,8 +17,8 @@ from experiments.runner.traceback_summary import Failure, summarise
 def log_of(tmp_path: Path, code: str) -> str:
     script = tmp_path / "train.py"
     script.write_text(code)
-    done = subprocess.run([sys.executable, "-S", str(script)], capture_output=True, text=True, timeout=20)
-    return f"epoch 1\nepoch 2\n{done.stderr}"
+    done = subprocess.run([sys.executable, "-S", str(script)], capture_output=True, timeout=20)
+    return f"epoch 1\nepoch 2\n{done.stderr.decode()}"  # as bytes: a carriage return stays one
 
 
 def failure_of(tmp_path: Path, code: str) -> tuple[Failure, str]:
@@ -83,16 +83,62 @@ def test_an_exception_without_a_message_is_read(tmp_path: Path) -> None:
     assert (failure.exception, failure.message) == ("MemoryError", "")
 
 
-def test_an_exception_group_is_read(tmp_path: Path) -> None:
-    failure, _ = failure_of(tmp_path, "raise ExceptionGroup('several', [ValueError('one')])")
-    assert "ExceptionGroup" in failure.exception or failure.exception == "ValueError"
-
-
 def test_colours_and_windows_line_ends_do_not_hide_a_traceback() -> None:
     log = '\x1b[31mTraceback (most recent call last):\x1b[0m\r\n  File "a.py", line 7, in f\r\n\x1b[1mValueError\x1b[0m: no\r\n'
     failure = summarise(log)
     assert failure is not None
     assert (failure.exception, failure.message, failure.file, failure.line) == ("ValueError", "no", "a.py", 7)
+
+
+BAR = "epoch 1\r  0%|          | 0/9\r 45%|████▌     | 4/9 "
+GROUP = "ExceptionGroup('several', [ValueError('one'), %s])"
+
+
+@pytest.mark.parametrize("before", [BAR, "no newline", "\x1b[32m45%\x1b[0m ", "2026-01-01 ERROR train: ", BAR + "\r"])
+def test_a_traceback_that_begins_within_a_line_is_found(tmp_path: Path, before: str) -> None:
+    code = f"import sys\nsys.stderr.buffer.write({before.encode()!r})\nsys.stderr.flush()\n"
+    code += "try:\n    int('x')\nexcept ValueError as error:\n    "
+    expected = "Traceback (most recent call last):"
+    failure, first = failure_of(tmp_path, code + "raise")
+    assert (failure.exception, failure.line, first) == ("ValueError", 5, expected)
+    for connector in ("raise KeyError('second')", "raise KeyError('second') from error"):
+        failure, first = failure_of(tmp_path, code + connector)  # the chain begins behind the bar
+        assert (failure.exception, failure.line, first) == ("KeyError", 7, expected)
+    failure, first = failure_of(tmp_path, code + "raise " + GROUP % "error")
+    assert (failure.exception, failure.line, first) == ("ExceptionGroup", 7, expected)
+
+
+@pytest.mark.parametrize("before", [BAR, "no newline", ""])
+def test_an_exception_group_is_told_with_its_parts(tmp_path: Path, before: str) -> None:
+    code = f"import sys\nsys.stderr.buffer.write({before.encode()!r})\nsys.stderr.flush()\n"
+    code += (
+        "def f(x):\n    try:\n        import surely_not_there\n    except Exception as error:\n        return error\n"
+    )
+    code += f"raise {GROUP % 'f(1)'}\nprint()\n"
+    failure, first = failure_of(tmp_path, code)
+    assert (failure.exception, failure.file, failure.line) == ("ExceptionGroup", str(tmp_path / "train.py"), 9)
+    assert failure.message.splitlines() == [
+        "several (2 sub-exceptions)",
+        "ValueError: one",
+        "ModuleNotFoundError: No module named 'surely_not_there'",
+    ]
+    assert [frame.line for frame in failure.frames] == [9]
+    assert first.strip(" +") == "Exception Group Traceback (most recent call last):"
+    assert failure.hint is not None and failure.hint.kind == "missing_package"
+
+
+def test_what_comes_after_an_exception_group_counts(tmp_path: Path) -> None:
+    """A group that was printed and handled, then the real end; and one that another exception came out of."""
+    code = f"import traceback\ntry:\n    raise {GROUP % 'KeyError(2)'}\nexcept Exception:\n    "
+    failure, _ = failure_of(tmp_path, code + "traceback.print_exc()\nraise SystemError('later')\n")
+    assert (failure.exception, failure.line) == ("SystemError", 6)
+    failure, first = failure_of(tmp_path, code + "raise OSError('second')\n")
+    assert (failure.exception, failure.line) == ("OSError", 5)
+    assert "Exception Group" in first
+
+
+def test_words_about_a_traceback_are_none() -> None:
+    assert summarise("it says Traceback (most recent call last):\nhello\n") is None
 
 
 def test_a_missing_module_names_the_package(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The SDK is tried as scripts use it: in processes of its own, on every interpreter of these minors that there is."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
@@ -10,7 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+
+from tests.portal import Portal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "sdk"))  # it is never installed; some tests import it into their own process
@@ -44,6 +49,60 @@ def python(request: pytest.FixtureRequest) -> str:
     if found is None:
         pytest.skip(f"Python {request.param} is not installed")
     return found
+
+
+@pytest.fixture(scope="session")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """A whole portal for all tests of the folder, at the other end of HTTP."""
+    with Portal(tmp_path_factory.mktemp("sdk") / "home") as portal:
+        yield portal
+
+
+@pytest.fixture
+def notebook(portal: Portal, tmp_path: Path, offline_environment: dict[str, str]) -> Notebook:
+    """Runs code on a laptop: the oldest Python there is, the SDK, a config.json and a token; no file of the portal.
+
+    Returns what it leaves in `result`, by way of JSON; `printed` has all that it wrote.
+    """
+    address = f"{portal.url}/api/v1/workspaces/default/config.json"
+    answer = httpx.get(address, headers={"Authorization": f"Bearer {portal.token}"})
+    folder = tmp_path / "laptop"
+    folder.mkdir()
+    (folder / "config.json").write_text(answer.raise_for_status().text)
+    return Notebook(folder, {**offline_environment, "MLPORTAL_TOKEN": portal.token})
+
+
+class Notebook:
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, environment
+        self.printed = ""
+
+    def __call__(self, code: str, *, python: str = "", **variables: str) -> Any:
+        head = (
+            "import json, os, time\nresult = None\n"
+            "from azureml.core import ComputeTarget, Environment, Experiment, Model, Run, RunConfiguration\n"
+            "from azureml.core import ScriptRunConfig, Webservice, Workspace\nws = Workspace.from_config()\n"
+        )
+        (self.folder / "notebook.py").write_text(f"{head}{code}\nprint('RESULT', json.dumps(result))\n")
+        done = subprocess.run(
+            [python or interpreter("3.6") or sys.executable, "notebook.py"],
+            cwd=self.folder,
+            env={**self.environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        self.printed = done.stdout
+        assert done.returncode == 0, done.stdout
+        told = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+        return json.loads(told[-1].partition(" ")[2])
+
+    def write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
 
 @pytest.fixture

@@ -108,59 +108,59 @@ for error in (SystemExit(0), SystemExit(3), KeyError("column")):
 
 def test_members_that_are_not_there_say_what_to_use_instead(script: Script) -> None:
     assert script("""
-from azureml.core import Experiment, Workspace
+from azureml.core import Workspace
 result = []
 for ask in (
-    lambda: run.register_model("m"),
-    lambda: run.child_run(),
-    lambda: Run.list(None),
-    lambda: Workspace.from_config(),
-    lambda: run.experiment.submit(None),
+    lambda: run.get_secret("key"),
+    lambda: run.cancel(),
+    lambda: run.wait_for_completion(),
+    lambda: Run.list_by_compute(None),
+    lambda: run.experiment.workspace.images,
     lambda: run.no_such_thing,
-    lambda: Run(run.experiment, "another run"),
 ):
     try:
         ask()
     except AttributeError as error:
         result.append(str(error))
-assert not hasattr(run, "register_model")
+assert not hasattr(run, "get_secret")
 """) == [
         (
-            "Run.register_model is not supported here: "
-            "register the model from the run's page or the portal's JSON API (/api/docs/)"
+            "Run.get_secret is not supported here: "
+            "read the secret from os.environ: run_config.environment_variables brings it there"
         ),
-        (
-            "Run.child_run is not supported here: "
-            "runs have no children here: log to this run, or submit one run for each part"
-        ),
-        "Run.list is not supported here: the portal's JSON API lists runs (/api/docs/)",
-        "Workspace.from_config is not supported here: inside a run use Run.get_context().experiment.workspace",
-        (
-            "Experiment.submit is not supported here: "
-            "submit runs on the portal's pages or through its JSON API (/api/docs/)"
-        ),
+        "Run.cancel is not supported in the run itself: call fail(), or leave the script with sys.exit",
+        "Run.wait_for_completion is not supported in the run itself: it completes when the script ends",
+        "Run.list_by_compute is not supported here: use Experiment.get_runs",
+        "Workspace.images is not supported here: the portal makes no images: see environments",
         "Run.no_such_thing is not supported here: see the portal's documentation for what its SDK covers",
-        "only the run that executes the script is known here: use Run.get_context()",
     ]
+
+
+def test_what_needs_an_answer_says_that_there_is_no_portal(script: Script) -> None:
+    kind, message = script("""
+try:
+    run.child_run()
+except Exception as error:
+    result = [type(error).__name__, str(error)]
+""")
+    assert kind == "NotConfigured"
+    assert "MLPORTAL_URL" in message
 
 
 def test_names_that_are_not_there_fail_to_import_with_the_reason(script: Script) -> None:
     message, own = script("""
-import sys
 try:
-    from azureml.core import Dataset
+    from azureml.core import LinkedService
 except ImportError as error:
     message = str(error)
 try:
     from azureml.core import Datset
 except ImportError as error:
     own = str(error)
-result = [message if sys.version_info >= (3, 7) else None, own]
+result = [message, own]
 """)
-    # Python 3.6 has no module __getattr__: its own words stand
-    assert message is None or message == (
-        "azureml.core.Dataset is not supported here: "
-        "put the data into the submitted folder, or download it in the script"
+    assert message == (
+        "azureml.core.LinkedService is not supported here: use the portal's pages or its JSON API (/api/docs/)"
     )
     assert own.startswith("cannot import name 'Datset'")
 
@@ -183,9 +183,9 @@ set_diagnostics_collection(send_diagnostics=True)
 
 
 def test_importing_the_sdk_loads_nothing_heavy(python: str, run_environment: dict[str, str]) -> None:
-    heavy = {"asyncio", "logging", "shutil", "subprocess", "tempfile", "urllib.request", "uuid"}
+    heavy = {"asyncio", "http.client", "logging", "shutil", "ssl", "subprocess", "tempfile", "urllib.request", "uuid"}
     # without site: what is installed beside an interpreter may import them at its start
-    program = "import azureml.core, sys; print(*sys.modules)"
+    program = "import azureml.core, sys; azureml.core.Run.get_context().log('a', 1); print(*sys.modules)"
     command = [python, "-S", "-c", program]
     done = subprocess.run(command, env=run_environment, capture_output=True, text=True, check=True)
     assert "mlportal_sdk.recorder" in done.stdout.split()

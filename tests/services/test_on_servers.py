@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import TINY
 from tests.faults.conftest import STEADY, assert_exactly_once, is_at
 from tests.portal import ROOT, Client, Portal, wait_until
-from tests.services.servers import PostgreSQL, Redis
+from tests.services.servers import PostgreSQL
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 BOOSTING = ROOT / "examples" / "boosting"
@@ -87,17 +87,3 @@ def test_the_database_is_restarted_while_a_script_runs(
     postgresql.start()
     wait_until(portal._is_ready, what="the portal has found the database again")
     assert_exactly_once(client, uid)
-
-
-@pytest.mark.parametrize("portal", ["redis"], indirect=True, scope="module")
-def test_the_broker_is_away_at_the_submit(client: Client, redis: Redis, tmp_path: Path) -> None:
-    redis.stop()
-    try:
-        asked = time.monotonic()
-        uid = submit(client, tmp_path, "print('at last')\n")
-        assert time.monotonic() - asked < 15
-        assert client.run(uid)["status"] == "NotStarted"
-    finally:
-        redis.start()
-    assert client.wait(uid, seconds=90)["status"] == "Completed"
-    assert client.log(uid) == "at last\n"

@@ -24,7 +24,7 @@ from sklearn.svm import SVC
 
 from models_registry.serving.gateway import Gateway, Limits, RequestRecord, Route
 from models_registry.serving.replica import Limits as ReplicaLimits
-from models_registry.serving.replica import Replica, State, socket_path
+from models_registry.serving.replica import Replica, State
 
 KEY = "k3y-of-the-service"
 IRIS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
@@ -73,10 +73,12 @@ class Memory:
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
-    # Not tmp_path: its names leave no room for the path of a socket.
-    path = Path(tempfile.mkdtemp(prefix="s"))
+    """Deeper than the 107 bytes that the kernel takes for the path of a socket, as a home folder may be."""
+    top = Path(tempfile.mkdtemp(prefix="serving-"))
+    path = top / ("deep-" * 15) / ("down-" * 15)
+    path.mkdir(parents=True)
     yield path
-    shutil.rmtree(path)
+    shutil.rmtree(top)
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +91,7 @@ def launch(folder: Path) -> Iterator[Callable[..., Replica]]:
         replica = Replica(
             python,
             model,
-            socket_path(folder, number),
+            folder / f"{number}.socket",
             folder / f"{number}.log",
             {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HOME": str(folder)},
             ReplicaLimits(**limits),

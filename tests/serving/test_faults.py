@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -11,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+from models_registry.serving.gateway import Dispatcher, GatewayError, Limits
 from models_registry.serving.replica import Replica, State
 from tests.serving.conftest import IRIS, Memory, until, wait_for
 
@@ -84,6 +87,60 @@ def test_no_replica_is_503_with_the_time_to_come_back(http: httpx.Client, memory
     assert http.get("/services/moody/").json()["ready"] is False
 
 
+def test_a_request_waits_for_the_first_replica_of_a_service_that_is_started(
+    http: httpx.Client, memory: Memory, iris: Replica
+) -> None:
+    memory.publish("moody", is_starting=True)
+    longer_than_for_a_replacement = 2.5
+    timer = threading.Timer(longer_than_for_a_replacement, lambda: memory.publish("moody", iris))
+    timer.start()
+    response = http.post("/services/moody/score", json={"data": IRIS})
+    assert (response.status_code, response.json()) == (200, [0, 2])
+    timer.join()
+
+
+def test_a_start_that_takes_longer_than_the_deadline_is_503_not_504(http: httpx.Client, memory: Memory) -> None:
+    memory.publish("moody", is_starting=True)
+    started = time.monotonic()
+    response = http.post("/services/moody/score", json={"data": IRIS})
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "not_ready")
+    assert "still being started" in response.json()["error"]["message"]
+    assert int(response.headers["retry-after"]) > 0
+    assert 3.5 < time.monotonic() - started < 5
+    started = time.monotonic()
+    assert http.get("/services/moody/v2/health/ready").status_code == 503
+    assert time.monotonic() - started < 1, "a probe is answered at once"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "says"),
+    [
+        ({"closed": "The service moody is stopped"}, "not_running", "is stopped"),
+        ({"elsewhere": "node-b"}, "served_elsewhere", "node-b"),
+    ],
+)
+def test_what_waiting_does_not_mend_is_said_at_once(
+    http: httpx.Client, memory: Memory, changes: dict[str, str], code: str, says: str
+) -> None:
+    memory.publish("moody", is_starting=True, **changes)
+    started = time.monotonic()
+    for response in (
+        http.post("/services/moody/score", json={"data": IRIS}),
+        http.get("/services/moody/v2/health/ready"),
+    ):
+        assert (response.status_code, response.json()["error"]["code"]) == (503, code)
+        assert says in response.json()["error"]["message"]
+    assert time.monotonic() - started < 1
+
+
+def test_a_service_that_is_stopped_while_a_request_waits_says_so(http: httpx.Client, memory: Memory) -> None:
+    memory.publish("moody", is_starting=True)
+    timer = threading.Timer(0.3, lambda: memory.publish("moody", closed="The service moody is stopped"))
+    timer.start()
+    assert score(http, 0).json()["error"]["message"] == "The service moody is stopped"
+    timer.join()
+
+
 def test_a_model_that_takes_too_long_is_504_and_the_service_goes_on(
     http: httpx.Client, memory: Memory, pair: list[Replica]
 ) -> None:
@@ -101,6 +158,23 @@ def test_a_full_queue_is_429(http: httpx.Client, memory: Memory, pair: list[Repl
         answers = list(threads.map(lambda _: score(http, 0.3), range(9)))
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200] * 8 + [429]
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert "8 requests" in refused.text and "MLPORTAL_SERVICE_WAITING" in refused.text
+    assert int(refused.headers["retry-after"]) > 0
+
+
+def test_an_answer_that_is_too_large_names_the_limit(memory: Memory, pair: list[Replica]) -> None:
+    dispatcher = Dispatcher(memory, Limits(answer_bytes=100))
+    memory.publish("moody", pair[0])
+
+    async def ask() -> object:
+        try:
+            return await dispatcher.call(memory.routes["moody"], "predict", np.zeros((50, 1)))
+        finally:
+            dispatcher.close()
+
+    with pytest.raises(GatewayError, match=r"at most 100 are taken \(MLPORTAL_SERVICE_ANSWER\)"):
+        asyncio.run(ask())
 
 
 def test_an_error_of_the_model_is_500_with_its_message(http: httpx.Client, memory: Memory, pair: list[Replica]) -> None:

@@ -146,7 +146,12 @@ def test_a_service_without_keys_is_open(address: str, memory: Memory, iris: Repl
         ("score", '{"data": ' + "[" * 900 + "]" * 900 + "}", ""),
         ("score", '{"data": [[1, 2, 3, ' + "9" * 60 + ']]}', ""),
         ("score", '{"data": [[1, 2, 3, 4]], "method": 7}', "method is a text"),
-        ("score", '{"data": [' + "[1,2,3,4]," * 5000 + "[1,2,3,4]]}", "at most 5000"),
+        ("score", '{"data": [[1, 2, 3, 4], "text"]}', "Row 1 has another length"),
+        ("score", '{"data": [["a", "b", "c", "d"], ["e"]]}', "Row 1 has another length"),
+        ("score", '{"data": ["a", ["b", "c", "d", "e"]]}', "Row 0 has another length"),
+        ("score", '{"data": ["a", 1]}', "a list of lists"),
+        ("score", '{"data": ["a", "b"]}', "a list of lists"),
+        ("score", '{"data": [["a", "b", "c", ["d"]]]}', "no cell is a list"),
         ("invocations", '{"data": [[1, 2, 3, 4]]}', "exactly one of"),
         ("invocations", '{"inputs": [[1, 2, 3, 4]], "instances": []}', "exactly one of"),
         ("invocations", '{"dataframe_split": [[1, 2, 3, 4]]}', "dataframe_split is"),
@@ -165,6 +170,13 @@ def test_bad_input_is_400_and_says_what_was_expected(http: httpx.Client, path: s
         return
     assert error_of(response) == (400, "bad_input")
     assert says in response.json()["error"]["message"]
+
+
+def test_more_rows_than_are_taken_is_413_and_names_the_limit(http: httpx.Client) -> None:
+    response = http.post("/services/iris/score", json={"data": [[1, 2, 3, 4]] * 5001})
+    assert error_of(response) == (413, "too_many_rows")
+    assert "at most 5000" in response.json()["error"]["message"] and "MLPORTAL_SERVICE_ROWS" in response.text
+    assert response.json()["error"]["details"] == {"limit": 5000}
 
 
 def test_a_wrong_width_names_what_the_model_takes(http: httpx.Client) -> None:

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import textwrap
@@ -23,7 +24,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from models_registry.serving import protocol
-from models_registry.serving.replica import Backoff, Replica, SocketPathTooLong, State, socket_path
+from models_registry.serving.replica import Backoff, Replica, State
+from models_registry.serving.sockets import address_of
 from tests.serving.conftest import IRIS, until, wait_for
 
 Launch = Callable[..., Replica]
@@ -32,7 +34,8 @@ Launch = Callable[..., Replica]
 def ask(replica: Replica, method: str, payload: Any) -> protocol.Message:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
-        connection.connect(str(replica.socket_path))
+        with address_of(replica.socket_path) as address:
+            connection.connect(address)
         connection.sendall(protocol.encode(1, method, payload))
         decoder = protocol.Decoder()
         while True:
@@ -144,7 +147,8 @@ def test_a_model_over_its_memory_is_out_of_memory(folder: Path, launch: Launch) 
 def test_stopping_answers_what_has_arrived(launch: Launch, iris_model: Path) -> None:
     replica = wait_for(launch(iris_model), State.READY)
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(replica.socket_path))
+        with address_of(replica.socket_path) as address:
+            connection.connect(address)
         connection.sendall(b"".join(protocol.encode(n, "predict", np.zeros((5000, 4))) for n in range(3)))
         replica.stop(drain_seconds=10)
         decoder, answers = protocol.Decoder(), []
@@ -225,9 +229,20 @@ def test_the_environment_of_the_process_is_the_one_given(iris: Replica) -> None:
     assert {variable.partition("=")[0] for variable in variables if variable} == set(iris.environment)
 
 
-def test_a_socket_path_that_the_kernel_refuses_is_an_error_that_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SocketPathTooLong, match="at most 107"):
-        socket_path(tmp_path / ("x" * 100), 1)
+def test_a_socket_is_for_its_owner_alone_however_deep_its_folder(iris: Replica) -> None:
+    assert len(os.fsencode(iris.socket_path)) > 107
+    assert stat.S_IMODE(iris.socket_path.stat().st_mode) == 0o600
+    with socket.socket(socket.AF_UNIX) as connection, pytest.raises(OSError, match="too long"):
+        connection.connect(str(iris.socket_path))  # what the test is about
+
+
+def test_a_folder_of_sockets_that_is_gone_is_an_error_and_leaves_nothing_open(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(FileNotFoundError), address_of(tmp_path / "gone" / "1"):
+        pass
+    with address_of(tmp_path / "1"):
+        pass
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_backoff_doubles_and_gives_up_after_quick_failures() -> None:

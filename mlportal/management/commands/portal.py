@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from typing import IO, Any
 
 from django.conf import settings
@@ -40,6 +41,11 @@ class Command(BaseCommand):
             action="store_true",
             help="At the end, leave running scripts alone; the next start follows them.",
         )
+        parser.add_argument(
+            "--targets",
+            nargs="+",
+            help="Take runs of these compute targets on this machine; without it of all there are",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         harden()
@@ -59,7 +65,7 @@ class Command(BaseCommand):
         supervise(
             [
                 Process("beat", entrypoints.beat),
-                Process("worker", entrypoints.worker, patience=20),
+                Process("worker", partial(entrypoints.worker, options["targets"]), patience=20),
                 Process("serving", entrypoints.serving, patience=15),
                 Process("web", entrypoints.web),
             ]

@@ -11,7 +11,12 @@ class Command(BaseCommand):
     help = "Take runs of the given compute targets on this machine."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--targets", nargs="+", default=["local"], help="Names of compute targets")
+        parser.add_argument(
+            "--targets",
+            nargs="+",
+            default=["local"],
+            help="Names of compute targets; one that several workspaces have, as workspace/name",
+        )
 
     def handle(self, *args: Any, targets: list[str], **options: Any) -> None:
         entrypoints.worker(targets)

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.contracts import Limits, Recorder, RequestRecord, Route, Routes
-from models_registry.serving.gateway.dispatcher import Dispatcher
+from models_registry.serving.gateway.dispatcher import Dispatcher, refuse_if_closed
 from models_registry.serving.gateway.formats import Call, dumps, read_infer, read_invocations, read_score
 from models_registry.serving.gateway.http import (
     Answer,
@@ -27,6 +27,7 @@ from models_registry.serving.gateway.http import (
     send_answer,
 )
 from models_registry.serving.gateway.openapi import document
+from models_registry.serving.gateway.script import answer_of, request_of
 from models_registry.serving.gateway.tabular import payload_of
 
 logger = logging.getLogger(__name__)
@@ -107,6 +108,14 @@ class Gateway:
 
     def _handlers(self, route: Route, rest: str) -> tuple[dict[str, Callable[[Exchange], Awaitable[Answer]]], bool]:
         """({verb: handler} of the path below the service, whether its GET asks for no key)."""
+        if rest in ("/openapi.json", "/swagger.json"):
+            return {"GET": self._openapi}, False
+        if rest == "/v2/health/live":
+            return {"GET": self._live}, True
+        if rest == "/v2/health/ready":
+            return {"GET": self._ready}, True
+        if route.has_script:
+            return self._script_handlers(route, rest)
         score = self._scorer(read_score)
         model = f"/v2/models/{route.name}"
         if rest == "/":
@@ -117,15 +126,20 @@ class Gateway:
             return {"POST": self._scorer(read_invocations)}, False
         if rest == f"{model}/infer":
             return {"POST": self._scorer(lambda body, _: read_infer(body, route.name, route.version))}, False
-        if rest == "/openapi.json":
-            return {"GET": self._openapi}, False
         if rest in ("/v2", model):
             return {"GET": self._server if rest == "/v2" else self._metadata}, False
-        if rest == "/v2/health/live":
-            return {"GET": self._live}, True
-        if rest in ("/v2/health/ready", f"{model}/ready"):
+        if rest == f"{model}/ready":
             return {"GET": self._ready}, True
         raise errors.UnknownPath(f"A service has no path {rest}")
+
+    def _script_handlers(
+        self, route: Route, rest: str
+    ) -> tuple[dict[str, Callable[[Exchange], Awaitable[Answer]]], bool]:
+        if rest == "/":
+            return {"GET": self._health, "POST": self._script}, True
+        if rest == "/score":
+            return {"POST": self._script}, False
+        raise errors.UnknownPath(f"{route.name} is answered by an entry script: it has /score, and no path {rest}")
 
     def _authorize(self, exchange: Exchange) -> None:
         route = exchange.route
@@ -147,6 +161,13 @@ class Gateway:
             return Answer(200, call.write(await self.dispatcher.call(exchange.route, exchange.method, payload)))
 
         return score
+
+    async def _script(self, exchange: Exchange) -> Answer:
+        self._authorize(exchange)
+        exchange.body = await read_body(exchange.scope, exchange.receive, self.limits)
+        exchange.method = "run"
+        request = request_of(exchange.scope, exchange.body)
+        return answer_of(await self.dispatcher.call(exchange.route, "run", request))
 
     async def _recorded(self, exchange: Exchange, handler: Callable[[Exchange], Awaitable[Answer]]) -> Answer:
         started, clock = time.time(), time.perf_counter()
@@ -190,12 +211,13 @@ class Gateway:
 
     async def _ready(self, exchange: Exchange) -> Answer:
         """Asks a replica, so that "ready" means that the next request will be answered."""
+        refuse_if_closed(exchange.route)
         if not exchange.route.replicas:
-            raise errors.NotReady("No replica of this service is ready")
+            raise errors.NotReady(f"No replica of the service {exchange.route.name} is ready")
         try:
             await self.dispatcher.call(exchange.route, "health", None, deadline=READY_SECONDS)
         except errors.DeadlineExceeded:
-            raise errors.NotReady("No replica of this service answers") from None
+            raise errors.NotReady(f"No replica of the service {exchange.route.name} answers") from None
         return _json({"ready": True, "name": exchange.route.name})
 
     async def _openapi(self, exchange: Exchange) -> Answer:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models_registry.serving import protocol
+from models_registry.serving.sockets import address_of
 
 
 class ReplicaAbsent(Exception):
@@ -100,7 +101,8 @@ class Pool:
                 return connection
         loop = asyncio.get_running_loop()
         try:
-            _, connection = await loop.create_unix_connection(lambda: Connection(self.max_answer), str(self.path))
+            with address_of(self.path) as address:
+                _, connection = await loop.create_unix_connection(lambda: Connection(self.max_answer), address)
         except OSError as error:
             raise ReplicaAbsent(str(error)) from error
         return connection

@@ -15,6 +15,11 @@ class Route:
     `authorize` is given the Authorization header (or None) and is asked only when `auth_enabled`. `describe` is what
     the model worker answered to "describe", or empty while that is not known: requests are then checked by the model
     alone. A caller that knows better rows for the documentation than the worker's puts them into `describe["example"]`.
+
+    Requests wait for a first replica that `is_starting`, as long as for an answer. They do not wait where that is of no
+    use: `closed` says why the service takes none, `elsewhere` names the machine that has its replicas.
+
+    A service that `has_script` is answered by a person's entry script: bodies go through as they are.
     """
 
     deployment_id: str
@@ -25,6 +30,10 @@ class Route:
     describe: Mapping[str, Any] = field(default_factory=dict)
     auth_enabled: bool = True
     workspace: str | None = None
+    has_script: bool = False
+    is_starting: bool = False
+    closed: str = ""
+    elsewhere: str = ""
 
 
 class Routes(Protocol):
@@ -57,7 +66,7 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of the gateway; each is named in the error that it causes."""
+    """The limits of the gateway; each is named in the error that it causes, with the portal's setting."""
 
     body_bytes: int = 16 << 20
     body_seconds: float = 30

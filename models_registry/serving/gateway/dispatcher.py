@@ -20,6 +20,17 @@ MAX_LOST = 2
 RETRY_PAUSE = 0.05
 
 
+def refuse_if_closed(route: Route) -> None:
+    """Raises NotRunning or Elsewhere for a service that this gateway does not answer for, however long one waits."""
+    if route.closed:
+        raise errors.NotRunning(route.closed)
+    if route.elsewhere:
+        raise errors.Elsewhere(
+            f"The service {route.name} is answered by the machine {route.elsewhere}; send the request there",
+            node=route.elsewhere,
+        )
+
+
 class Dispatcher:
     """Calls models. Belongs to one event loop."""
 
@@ -32,18 +43,25 @@ class Dispatcher:
     async def call(self, route: Route, method: str, payload: Any, *, deadline: float | None = None) -> Any:
         """What `method` of the model answers to `payload`: an array, or a JSON value.
 
-        `payload` is a numeric array or {"rows": […]}. Calls have no effect on a model, so one that is lost with its
-        replica is sent again. Raises a GatewayError.
+        `payload` is a numeric array, {"rows": […]}, or for an entry script Raw. Calls have no effect on a model, so one
+        that is lost with its replica is sent again; what a script has done by then, nobody knows. Raises a GatewayError.
         """
         if self._inside[route.deployment_id] >= self.limits.waiting:
-            raise errors.TooManyRequests(f"{self.limits.waiting} requests wait for this service already")
+            raise errors.TooManyRequests(
+                f"{self.limits.waiting} requests wait for this service already (MLPORTAL_SERVICE_WAITING)",
+                limit=self.limits.waiting,
+            )
         self._inside[route.deployment_id] += 1
         seconds = deadline or self.limits.deadline_seconds
         try:
             async with asyncio.timeout(seconds):
-                return self._result(await self._call(route, method, payload))
+                return self._result(await self._call(route, method, payload, seconds))
         except TimeoutError:
-            raise errors.DeadlineExceeded(f"The model did not answer within {seconds:g} s") from None
+            raise errors.DeadlineExceeded(
+                f"The model did not answer within {seconds:g} s (MLPORTAL_SERVICE_TIMEOUT)", limit=seconds
+            ) from None
+        except protocol.TooLarge as error:
+            raise errors.ModelFailed(f"The answer of the model is {error} (MLPORTAL_SERVICE_ANSWER)") from None
         except protocol.ProtocolError as error:
             raise errors.ModelFailed(f"The answer of the model cannot be used: {error}") from None
         finally:
@@ -51,11 +69,12 @@ class Dispatcher:
             if not self._inside[route.deployment_id]:
                 del self._inside[route.deployment_id]
 
-    async def _call(self, route: Route, method: str, payload: Any) -> protocol.Message:
+    async def _call(self, route: Route, method: str, payload: Any, seconds: float) -> protocol.Message:
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self.limits.replica_seconds
+        started = loop.time()
         lost = 0
         while True:
+            refuse_if_closed(route)
             for pool in sorted(map(self._pool, route.replicas), key=lambda pool: pool.load):
                 try:
                     return await pool.call(method, payload)
@@ -64,10 +83,17 @@ class Dispatcher:
                 except ReplicaLost:
                     self._forget(pool)
                     lost += 1
+                    if route.has_script and method == "run":
+                        raise errors.ReplicaCrashed("The entry script ended while it worked on this request") from None
                     if lost == MAX_LOST:
                         raise errors.ReplicaCrashed("The model ended while it worked on this request, twice") from None
-            if loop.time() >= give_up_at:
-                raise errors.NotReady("No replica of this service is ready")
+            # Just before the deadline, so that a request that no model has seen is not told that its model was slow.
+            patience = seconds - 2 * RETRY_PAUSE
+            if route.is_starting:
+                if loop.time() - started >= patience:
+                    raise errors.NotReady(f"The service {route.name} is still being started")
+            elif loop.time() - started >= min(patience, self.limits.replica_seconds):
+                raise errors.NotReady(f"No replica of the service {route.name} is ready")
             await asyncio.sleep(RETRY_PAUSE)
             current = self.routes.lookup(route.workspace, route.name)
             if current is None:

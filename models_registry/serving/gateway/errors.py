@@ -2,8 +2,9 @@
 
 GatewayError
 ├── BadInput 400 · NoMethod 400 · Unauthorized 401 · UnknownService 404 · UnknownPath 404 · WrongVerb 405
-├── SlowBody 408 · BodyTooLarge 413 · WrongContentType 415 · TooManyRequests 429
-└── ModelFailed 500 · ReplicaCrashed 503 · NotReady 503 · DeadlineExceeded 504
+├── WrongHost 400 · SlowBody 408 · BodyTooLarge 413 · TooManyRows 413 · WrongContentType 415 · TooManyRequests 429
+├── ModelFailed 500 · DeadlineExceeded 504
+└── NotReady 503 · NotRunning 503 · Elsewhere 503 · ReplicaCrashed 503
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ class WrongVerb(GatewayError):
     status, code = 405, "method_not_allowed"
 
 
+class WrongHost(GatewayError):
+    """The Host header names somebody else: a browser was led here under a name that is not the portal's."""
+
+    status, code = 400, "wrong_host"
+
+
 class SlowBody(GatewayError):
     """The body did not arrive in time."""
 
@@ -73,6 +80,12 @@ class BodyTooLarge(GatewayError):
 
     status, code = 413, "body_too_large"
     headers = {"connection": "close"}
+
+
+class TooManyRows(GatewayError):
+    """The request has more rows than this gateway takes."""
+
+    status, code = 413, "too_many_rows"
 
 
 class WrongContentType(GatewayError):
@@ -99,6 +112,19 @@ class ReplicaCrashed(GatewayError):
 
     status, code = 503, "replica_crashed"
     headers = {"retry-after": "5"}
+
+
+class NotRunning(GatewayError):
+    """The service is stopped or has failed: it answers when somebody has started it."""
+
+    status, code = 503, "not_running"
+
+
+class Elsewhere(GatewayError):
+    """The replicas of the service are on another machine."""
+
+    status, code = 503, "served_elsewhere"
+    headers = {"retry-after": "5"}  # this machine may be about to take over
 
 
 class NotReady(GatewayError):

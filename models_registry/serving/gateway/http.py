@@ -25,7 +25,7 @@ class ClientGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response whose body is JSON."""
+    """A response, whose body is JSON unless its headers say otherwise."""
 
     status: int
     body: bytes
@@ -55,7 +55,9 @@ def body_is_csv(scope: Scope) -> bool:
 
 async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
     """The whole body. Raises BodyTooLarge as soon as that is known, SlowBody, ClientGone."""
-    too_large = errors.BodyTooLarge(f"The body has more than {limits.body_bytes} bytes", limit=limits.body_bytes)
+    too_large = errors.BodyTooLarge(
+        f"The body has more than {limits.body_bytes} bytes (MLPORTAL_SERVICE_BODY)", limit=limits.body_bytes
+    )
     announced = header(scope, b"content-length") or "0"
     if announced.isdigit() and int(announced[:20]) > limits.body_bytes:
         raise too_large
@@ -74,7 +76,10 @@ async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
                 if not message.get("more_body"):
                     return b"".join(parts)
     except TimeoutError:
-        raise errors.SlowBody(f"The body did not arrive within {limits.body_seconds:g} s") from None
+        raise errors.SlowBody(
+            f"The body did not arrive within {limits.body_seconds:g} s (MLPORTAL_SERVICE_BODY_TIMEOUT)",
+            limit=limits.body_seconds,
+        ) from None
 
 
 def error_answer(error: errors.GatewayError) -> Answer:

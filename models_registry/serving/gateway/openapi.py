@@ -25,17 +25,19 @@ CELL = {"type": ["number", "string", "boolean", "null"]}
 ERRORS = {
     "400": "The body is not what the model takes",
     "401": "The key is missing or wrong",
-    "413": "The body is too large",
+    "413": "The body is too large, or has too many rows",
     "415": "The body is neither JSON nor CSV",
     "429": "Too many requests wait already",
     "500": "The model failed",
-    "503": "No replica is ready",
+    "503": "The service does not answer now; the code says why",
     "504": "The model did not answer in time",
 }
 
 
 def document(route: Route, base: str) -> dict[str, Any]:
     """OpenAPI 3.1 of `route`, whose routes are below the path `base`."""
+    if route.has_script:
+        return _document_of_script(route, base)
     describe = route.describe
     example = describe.get("example")
     names = describe.get("feature_names")
@@ -73,21 +75,42 @@ def document(route: Route, base: str) -> dict[str, Any]:
         "description": "One prediction a row",
         "content": {"application/json": {"schema": {"type": "object", "required": ["predictions"]}}},
     }
-    health = {"description": "Whether the service is there", "content": {"application/json": {}}}
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": route.name,
-            "version": route.version,
-            "description": f"Predictions of a {describe.get('class', 'model')}.",
-        },
-        "servers": [{"url": base}],
-        "security": [{"key": []}] if route.auth_enabled else [],
-        "paths": {
-            "/": {"get": {"operationId": "health", "security": [], "responses": {"200": health}}},
+    return _whole(
+        route,
+        base,
+        f"Predictions of a {describe.get('class', 'model')}.",
+        {
             "/score": {"post": _operation("score", score, score_example, results)},
             "/invocations": {"post": _operation("invocations", invocation, split_example, predictions)},
         },
+    )
+
+
+def _document_of_script(route: Route, base: str) -> dict[str, Any]:
+    """As inference-schema's decorators say; without them a body may be anything."""
+    schema = route.describe.get("schema") or {}
+    result: dict[str, Any] = {"application/json": {"schema": schema.get("output") or {}}}
+    post = _operation("score", schema.get("input") or {}, route.describe.get("sample"), _answer_with(result))
+    if not schema:
+        post["requestBody"]["content"] = {"*/*": {"schema": {}}}
+    else:
+        del post["requestBody"]["content"]["text/csv"]
+    about = f"What {route.describe.get('class', 'the entry script')} answers."
+    return _whole(route, base, about, {"/score": {"post": post}})
+
+
+def _answer_with(content: dict[str, Any]) -> dict[str, Any]:
+    return {"description": "What run returned", "content": content}
+
+
+def _whole(route: Route, base: str, about: str, paths: dict[str, Any]) -> dict[str, Any]:
+    health = {"description": "Whether the service is there", "content": {"application/json": {}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": route.name, "version": route.version, "description": about},
+        "servers": [{"url": base}],
+        "security": [{"key": []}] if route.auth_enabled else [],
+        "paths": {"/": {"get": {"operationId": "health", "security": [], "responses": {"200": health}}}, **paths},
         "components": {
             "schemas": {"Error": ERROR},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},

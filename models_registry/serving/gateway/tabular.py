@@ -7,13 +7,12 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from models_registry.serving.gateway.errors import BadInput
-
-MAX_TEXT_BYTES = 64_000_000
+from models_registry.serving.gateway.errors import BadInput, TooManyRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +79,21 @@ def _cells(column: Sequence[str]) -> list[Any]:
 def payload_of(table: Table, describe: Mapping[str, Any], max_rows: int) -> tuple[Any, int]:
     """(what to send to the model worker, number of rows). Columns with names are put into the model's order.
 
-    A missing value (null) is NaN among numbers. Raises BadInput that says what was expected.
+    A missing value (null) is NaN among numbers. Raises BadInput that says what was expected, TooManyRows.
     """
     expected = {key: describe.get(key) for key in ("n_features", "feature_names")}
     rows = table.rows
     if len(rows) == 0:
         raise BadInput("There are no rows", expected=expected)
     if len(rows) > max_rows:
-        raise BadInput(f"There are {len(rows)} rows, at most {max_rows} are taken in one request")
+        raise TooManyRows(
+            f"There are {len(rows)} rows, at most {max_rows} are taken in one request (MLPORTAL_SERVICE_ROWS)",
+            limit=max_rows,
+        )
     array = rows if isinstance(rows, np.ndarray) else _array(rows, expected)
     if array.ndim != 2:
-        texts = array.ndim == 1 and array.dtype.kind == "U" and expected["n_features"] is None
-        if not texts:
+        texts = array.ndim == 1 and all(isinstance(row, str) for row in rows)
+        if not texts or expected["n_features"] is not None:
             shape = list(array.shape)
             raise BadInput("The rows are a list of lists, one list a row", expected=expected, got={"shape": shape})
         return {"rows": rows}, len(rows)
@@ -111,18 +113,17 @@ def payload_of(table: Table, describe: Mapping[str, Any], max_rows: int) -> tupl
 
 
 def _array(rows: Any, expected: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-    # numpy writes every cell as wide as the widest text, four bytes a character: one long cell beside many short rows
-    # would take gigabytes.
-    cells = [cell for row in rows for cell in (row if isinstance(row, list) else (row,))]
-    widest = max((len(cell) for cell in cells if isinstance(cell, str)), default=0)
-    if 4 * widest * len(cells) > MAX_TEXT_BYTES:
-        raise BadInput(
-            f"A text of {widest} characters is too long for a request of {len(cells)} cells", expected=expected
-        )
+    kinds = set(map(type, chain.from_iterable(row if isinstance(row, list) else (row,) for row in rows)))
+    if list in kinds:
+        raise BadInput("The rows are a list of lists, one list a row; no cell is a list", expected=expected)
     try:
-        return np.array(rows)
+        # Of texts numpy would make an array whose cells are all as wide as the longest: gigabytes, for one long text
+        # beside many short ones. As objects they stay what they are.
+        array = np.array(rows, dtype=object if str in kinds else None)
     except (ValueError, OverflowError):
-        pass
+        array = None
+    if array is not None and (array.ndim == 2 or not any(isinstance(row, list) for row in rows)):
+        return array
     for number, row in enumerate(rows):
         if not isinstance(row, list) or not isinstance(rows[0], list) or len(row) != len(rows[0]):
             raise BadInput(f"Row {number} has another length than row 0", expected=expected)

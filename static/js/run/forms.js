@@ -24,15 +24,29 @@ export function setUpForms(root, refresh) {
   });
 }
 
-// A field's kind says how its text becomes JSON; what is empty is left out, so that the API's defaults hold.
+// A field's kind says how its text becomes JSON; what is empty is left out, so that the API's defaults hold, unless the
+// field has `data-empty`.
 function bodyOf(form) {
   const body = {};
   for (const field of form.elements) {
-    if (!field.name || field.name === "csrfmiddlewaretoken" || field.value.trim() === "") continue;
-    body[field.name] = field.type === "number" ? Number(field.value) : field.value;
+    if (!field.name || field.name === "csrfmiddlewaretoken" || isLeftOut(field)) continue;
+    body[field.name] = valueOf(field);
   }
   if (form.dataset.tag !== undefined) return tagOf(form, body);
   return body;
+}
+
+const isLeftOut = (field) => field.value.trim() === "" && field.dataset.empty === undefined;
+
+function valueOf(field) {
+  if (field.type === "number") return Number(field.value);
+  return field.dataset.pairs === undefined ? field.value : pairsOf(field.value);
+}
+
+// Lines of name=value; a line without a value is a name alone.
+function pairsOf(text) {
+  const lines = text.split("\n").filter((line) => line.trim());
+  return Object.fromEntries(lines.map((line) => [line.split("=")[0].trim(), line.split("=").slice(1).join("=").trim()]));
 }
 
 function tagOf(form, { name, value }) {

@@ -15,7 +15,8 @@ const panel = (name) => document.getElementById(`panel-${name}`);
 const parts = new Parts(page.live);
 const stream = new RunStream(`${page.api}stream/`, page.api);
 const tabs = new Tabs(document.querySelector("[role=tablist]"));
-const timeline = new Timeline(document.getElementById("timeline"), page);
+const chart = document.getElementById("timeline"); // a run of a client has no phases to show
+const timeline = chart && new Timeline(chart, page);
 const log = new LogPanel(panel("logs"), page, stream);
 const metrics = new MetricsPanel(panel("metrics"), page, stream);
 
@@ -34,7 +35,7 @@ document.addEventListener("click", (event) => {
 
 stream.addEventListener("run", ({ detail: run }) => {
   Object.assign(page, { status: run.status, failure: run.failure });
-  timeline.update(run.phases, Boolean(run.ended_at));
+  timeline?.update(run.phases, Boolean(run.ended_at));
   parts.refresh();
 });
 stream.addEventListener("end", async () => {

@@ -61,11 +61,12 @@ export class Timeline {
       hovertext: bars.map((bar) => `<b>${bar.name}</b> ${duration(bar.seconds)}<br>${wrapped(bar.reason)}`),
       hoverinfo: "text",
     };
+    const room = this.#chart.clientWidth < 480 ? 1.2 : 1.08; // for the words beside the last bar
     const look = layout({
       height: 190,
       margin: { l: 10, r: 24, t: 4, b: 36 },
       bargap: 0.35,
-      xaxis: { title: { text: `${unit} since the run began`, font: { size: 11 } }, range: [0, (whole * 1.08) / per], fixedrange: true },
+      xaxis: { title: { text: `${unit} since the run began`, font: { size: 11 } }, range: [0, (whole * room) / per], fixedrange: true },
       yaxis: { autorange: "reversed", fixedrange: true, showgrid: false, ticksuffix: "  " },
     });
     Plotly.react(this.#chart, [trace], look, { displayModeBar: false, responsive: true });

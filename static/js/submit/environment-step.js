@@ -12,14 +12,18 @@ export class EnvironmentStep {
   #timer = 0;
   #check = null;
   #asOfFrom = "";
+  #target;
 
-  constructor(card, page) {
+  /** `target`: the field with the compute target, whose machines have the Pythons to choose from. */
+  constructor(card, page, target) {
     this.#page = page;
+    this.#target = target;
     for (const part of card.querySelectorAll("[data-environment]")) this.#at[part.dataset.environment] = part;
     const { existing, write, yaml, file, asOf, pick, base } = this.#at;
     for (const choice of [existing, write]) choice.addEventListener("change", () => this.#showChoice());
     yaml.addEventListener("input", () => this.#checkSoon());
     asOf.addEventListener("change", () => this.#checkSoon());
+    target.addEventListener("change", () => this.#checkSoon());
     file.addEventListener("change", () => this.#onFile());
     pick.addEventListener("change", () => this.#tellPicked());
     base.addEventListener("click", () => this.#startFromPicked());
@@ -130,7 +134,7 @@ export class EnvironmentStep {
     this.#check = new AbortController();
     checking.hidden = false;
     try {
-      const json = { definition: yaml.value, as_of: asOf.value || null };
+      const json = { definition: yaml.value, as_of: asOf.value || null, target: this.#target.value || null };
       this.#showResult(await api(`${this.#page.api}environments/check/`, { method: "POST", json, signal: this.#check.signal }));
     } catch (error) {
       if (error.name === "AbortError") return;

@@ -3,6 +3,7 @@
 import { element } from "../run/format.js";
 import { ApiError, api } from "../run/http.js";
 import { EnvironmentStep, FieldError } from "./environment-step.js";
+import { InputsStep } from "./inputs-step.js";
 import { joinShell, splitShell } from "./shell-words.js";
 import { SnapshotStep } from "./snapshot-step.js";
 
@@ -11,7 +12,8 @@ const form = document.getElementById("submit-form");
 const fields = form.elements;
 const at = Object.fromEntries([...form.querySelectorAll("[data-submit]")].map((part) => [part.dataset.submit, part]));
 const code = new SnapshotStep(document.getElementById("step-code"), page);
-const environment = new EnvironmentStep(document.getElementById("step-environment"), page);
+const environment = new EnvironmentStep(document.getElementById("step-environment"), page, fields.target);
+const inputs = new InputsStep(at, page.datasets);
 let wanted = page.clone; // what a clone or the example asks for, until its snapshot is shown
 
 code.addEventListener("example", ({ detail }) => (wanted = detail));
@@ -26,12 +28,13 @@ if (page.clone) {
   if (page.clone.snapshot) code.load(page.clone.snapshot).catch((error) => tell(error.message));
 }
 
-function fillIn({ experiment, name, arguments: words, target, wall_seconds: seconds, tags = {} }) {
+function fillIn({ experiment, name, arguments: words, target, wall_seconds: seconds, tags = {}, inputs: given = [] }) {
   if (experiment) fields.experiment.value = experiment;
   if (name) fields.name.value = name;
   if (words) fields.arguments.value = joinShell(words);
   if (target && [...fields.target.options].some((option) => option.value === target)) fields.target.value = target;
   if (seconds) fields.wall_minutes.value = seconds / 60;
+  for (const one of given) inputs.add(one);
   for (const [key, value] of Object.entries(tags)) addTag(key, value);
   if (name || seconds || Object.keys(tags).length) at.advanced.open = true;
   showArguments();
@@ -106,6 +109,7 @@ function read() {
     experiment: fields.experiment.value.trim(),
     name: fields.name.value.trim(),
     tags: Object.fromEntries(rows.filter(([name]) => name)),
+    inputs: inputs.read(),
   };
   if (fields.wall_minutes.value) body.wall_seconds = Math.round(Number(fields.wall_minutes.value) * 60);
   return body;

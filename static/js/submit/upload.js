@@ -11,6 +11,11 @@ export function upload(url, files, onProgress, signal) {
     form.append("files", file, file.name);
     form.append("paths", path);
   }
+  return sendForm(url, form, onProgress, signal);
+}
+
+/** POSTs the form; resolves to the answer's JSON. */
+export function sendForm(url, form, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", url);

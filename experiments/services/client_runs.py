@@ -1,0 +1,122 @@
+"""Runs that a client runs itself, a notebook or a script that splits its work: the portal only keeps what they log.
+
+They have no compute target, so no worker takes them, and no reaper ends one whose client fell silent: a person does.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from experiments.models import Experiment, Run, RunProperty, Tag
+from experiments.services.runs import clean_properties, clean_text, require_writer
+from experiments.services.submit import clean_tags, get_or_make_experiment, next_number
+from experiments.status import RunStatus
+from mlportal.access.models import User, Workspace
+from mlportal.access.principals import RunPrincipal, person_behind
+from mlportal.access.roles import Role
+from mlportal.access.services import record, require
+from mlportal.errors import BadInput, Conflict, NotAllowed
+from mlportal.texts import storable
+
+ENDINGS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+MAX_CODE_CHARACTERS = 200
+MAX_MESSAGE_CHARACTERS = 10_000
+
+
+@transaction.atomic
+def start_run(
+    workspace: Workspace,
+    *,
+    experiment: str | Experiment | None = None,
+    parent: Run | None = None,
+    name: str = "",
+    tags: Mapping[str, str | None] | None = None,
+    properties: Mapping[str, str] | None = None,
+    started_at: datetime | None = None,
+    by: User | RunPrincipal,
+) -> Run:
+    """A run that is `Running` at once, in the experiment of its parent or in the one that is named, made when it is new.
+    It started now, unless its client knows better.
+
+    A run's token starts children of that run and of its descendants.
+    """
+    if isinstance(by, RunPrincipal):
+        if parent is None:
+            raise NotAllowed("A run's token starts children of that run alone; name a parent.")
+        require_writer(parent, by)
+    else:
+        require(Role.CONTRIBUTOR, workspace, by)
+    person = person_behind(by)
+    place = _place(workspace, experiment, parent, by=person)
+    number = next_number(place)  # locks the row until the transaction ends, so that children are counted one by one
+    if parent and parent.children.count() >= settings.RUN_CHILDREN:
+        limit = settings.RUN_CHILDREN
+        raise BadInput(f"A run has at most {limit} children (MLPORTAL_RUN_CHILDREN).", field="parent", limit=limit)
+    run = Run.objects.create(
+        workspace=workspace,
+        experiment=place,
+        number=number,
+        name=clean_text(name, "name"),
+        parent=parent,
+        status=RunStatus.RUNNING,
+        started_at=started_at or Now(),
+        created_by=person,
+    )
+    run.events.create(new=RunStatus.RUNNING, reason="started by its client", actor=person)
+    Tag.objects.bulk_create(Tag(run=run, name=key, value=value) for key, value in clean_tags(tags or {}).items())
+    RunProperty.objects.bulk_create(
+        RunProperty(run=run, name=key, value=value) for key, value in clean_properties(properties or {}).items()
+    )
+    if parent is None:  # a parent's own line tells enough: a search starts thousands
+        record("run.start", by=person, workspace=workspace, subject=run.uid, experiment=place.name)
+    run.refresh_from_db()
+    return run
+
+
+@transaction.atomic
+def finish_run(
+    run: Run,
+    status: str,
+    *,
+    message: str = "",
+    code: str = "",
+    ended_at: datetime | None = None,
+    by: User | RunPrincipal,
+) -> None:
+    """How it ended, as its client says, or somebody who knows that the client is gone. A final status never changes."""
+    require_writer(run, by)
+    if status not in ENDINGS:
+        raise BadInput(f"A run ends as one of {', '.join(ENDINGS)}.", field="status")
+    if not run.is_client_side:
+        raise Conflict("The portal executes this run, and its script says how it ends; cancel it to end it now.")
+    if run.is_final:
+        raise Conflict(f"The run is {run.get_status_display().lower()} already.", status=run.status)
+    person = person_behind(by)
+    fields: dict[str, Any] = {} if ended_at is None else {"ended_at": ended_at}
+    if status == RunStatus.FAILED:
+        said = storable(message.strip())[:MAX_MESSAGE_CHARACTERS]
+        fields["failure"] = {"type": storable(code.strip())[:MAX_CODE_CHARACTERS] or "run.fail", "message": said}
+    reason = storable(message.strip()) or (
+        "ended by its client" if isinstance(by, RunPrincipal) else f"ended by {person}"
+    )
+    if status == RunStatus.COMPLETED:  # by the table: nothing is left to be stored
+        Run.objects.move(run, RunStatus.FINALIZING, reason=reason, by=person)
+    Run.objects.move(run, RunStatus(status), reason=reason, by=person, **fields)
+
+
+def _place(workspace: Workspace, experiment: str | Experiment | None, parent: Run | None, *, by: User) -> Experiment:
+    if parent is None:
+        if not experiment:
+            raise BadInput("Name an experiment, or a parent.", field="experiment")
+        if isinstance(experiment, Experiment):
+            return experiment
+        return get_or_make_experiment(workspace, experiment, by=by)
+    if parent.workspace_id != workspace.pk:
+        raise BadInput("The parent belongs to another workspace.", field="parent")
+    if experiment and str(experiment) != parent.experiment.name:
+        raise BadInput(f"A child is in its parent's experiment, {parent.experiment.name}.", field="experiment")
+    return parent.experiment

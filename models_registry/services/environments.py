@@ -1,0 +1,88 @@
+"""The environment that a service runs in: given, or where its models were trained, or the nearest that the portal has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from experiments.models import EnvironmentVersion
+from mlportal.access.models import Workspace
+from mlportal.errors import BadInput
+from models_registry.models import ModelVersion
+from models_registry.models.registry import Framework
+from models_registry.services.registration import suggested_framework_version
+
+# The scikit-learn of each curated environment; a lock, where there is one, knows better.
+CURATED = {"AzureML-Tutorial": "0.23", "azureml-sklearn-1.5": "1.5", "sklearn-today": "1.8"}
+LAST_BEFORE_1 = 24  # 1.0 came after 0.24
+
+
+def environment_for(
+    workspace: Workspace, versions: Sequence[ModelVersion], given: EnvironmentVersion | None, has_script: bool = False
+) -> tuple[EnvironmentVersion, str]:
+    """(the environment, what a person should know of how it was chosen). BadInput says what to give."""
+    if given is not None:
+        return given, ""
+    theirs = list(dict.fromkeys(version.environment_version for version in versions))
+    known = [environment for environment in theirs if environment is not None]
+    if len(known) == 1:
+        return known[0], ""
+    if known:
+        raise BadInput(
+            f"The models come from {len(known)} environments, {', '.join(map(str, known[:5]))}: say in "
+            "inference.environment which one they are served in.",
+            field="inference.environment",
+        )
+    if not versions:
+        raise BadInput("An entry script without models needs inference.environment.", field="inference.environment")
+    fitting = next((version for version in versions if _numbers(version.framework_version)), None)
+    if fitting is None or fitting.framework != Framework.SCIKITLEARN:
+        what = "give inference.environment" if has_script else "give inference with an environment"
+        raise BadInput(
+            f"{versions[0]} has no environment, so nobody knows what it needs: {what}, or register it with the "
+            "framework_version of its scikit-learn.",
+            field="inference.environment",
+        )
+    return _nearest(workspace, fitting)
+
+
+def _nearest(workspace: Workspace, version: ModelVersion) -> tuple[EnvironmentVersion, str]:
+    wanted = _numbers(version.framework_version)
+    assert wanted is not None
+    rows = EnvironmentVersion.objects.filter(
+        environment__workspace=workspace, environment__curated=True, environment__name__in=CURATED
+    )
+    newest = {row.environment.name: row for row in rows.select_related("environment").order_by("version")}
+    if not newest:
+        raise BadInput(
+            f"{version} has no environment, and the workspace has none of the portal's own: give one.",
+            field="inference.environment",
+        )
+
+    def there(row: EnvironmentVersion) -> str:
+        return suggested_framework_version(row) or CURATED[row.environment.name]
+
+    def distance(row: EnvironmentVersion) -> tuple[int, int]:
+        place = _place(_numbers(there(row)) or (0, 0))
+        return abs(place - _place(wanted)), -place  # of two that are as near, the newer one
+
+    best = min(newest.values(), key=distance)
+    number = there(best)
+    fits = "which fits" if distance(best)[0] == 0 else "the nearest to"
+    note = (
+        f"{version} has no environment of its own. It runs in {best} with scikit-learn {number}, {fits} "
+        f"scikit-learn {version.framework_version}."
+    )
+    return best, note
+
+
+def _numbers(text: str) -> tuple[int, int] | None:
+    """(major, minor) of a version such as 1.5.2; None for what is none."""
+    found = re.match(r"\D{0,3}(\d{1,4})\.(\d{1,4})", text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _place(numbers: tuple[int, int]) -> int:
+    """Releases in a row: 0.24, 1.0, 1.1."""
+    major, minor = numbers
+    return minor if major == 0 else LAST_BEFORE_1 + 1 + minor + 100 * (major - 1)

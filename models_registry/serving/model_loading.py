@@ -1,0 +1,38 @@
+"""Opens a model's file, or says in a person's words why that cannot be done. Python 3.6, run by the model worker."""
+
+import pickle
+from typing import Any
+
+# What import names are called on the package index, where that differs.
+PACKAGE_NAMES = {"sklearn": "scikit-learn", "skimage": "scikit-image", "cv2": "opencv-python", "PIL": "pillow"}
+
+
+class CannotLoad(Exception):
+    """The model cannot be loaded; the message says why, for a person."""
+
+
+def load_model(path: str) -> Any:
+    """The model in the file at `path`. joblib reads plain pickles too, and is what the inspection follows."""
+    try:
+        try:
+            import joblib
+        except ImportError:
+            with open(path, "rb") as file:
+                return pickle.load(file)
+        return joblib.load(path)
+    except ModuleNotFoundError as error:
+        missing = (error.name or str(error)).split(".")[0]
+        if missing == (error.name or ""):
+            package = PACKAGE_NAMES.get(missing, missing)
+            raise CannotLoad("it needs the package %s, which its environment does not have" % package) from None
+        raise CannotLoad("its environment has another version of %s: %s" % (missing, error)) from None
+    except MemoryError:
+        raise
+    except AttributeError as error:
+        if "__main__" in str(error) or "__mp_main__" in str(error):
+            hint = "what the training script itself defines is not found here: put it into a package of the environment"
+        else:
+            hint = "usually another version of a package than the model was saved with"
+        raise CannotLoad("AttributeError: %s (%s)" % (error, hint)) from None
+    except Exception as error:
+        raise CannotLoad("%s: %s" % (type(error).__name__, error)) from error

@@ -1,0 +1,33 @@
+"""A model worker as a process: what it may use, and whom it does not outlive. Python 3.6, standard library only."""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from typing import Any, Dict
+
+PR_SET_PDEATHSIG = 1
+
+
+def peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def tie_to_parent(parent: int) -> None:
+    """Make the kernel end this process when `parent` (or the thread of it that started us) ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("the supervisor is gone")
+
+
+def limit(spec: Dict[str, Any]) -> None:
+    for name, key in (
+        # Private memory that can be written. RLIMIT_AS would also count address space that libraries only reserve.
+        ("memory_bytes", resource.RLIMIT_DATA),
+        ("open_files", resource.RLIMIT_NOFILE),
+        ("file_bytes", resource.RLIMIT_FSIZE),
+    ):
+        if spec.get(name):
+            resource.setrlimit(key, (spec[name], spec[name]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,0 +1,1 @@
+"""Of Azure's `azureml.contrib` the part that entry scripts use."""

@@ -1,0 +1,1 @@
+"""`azureml.contrib.services`: requests and answers of entry scripts that want HTTP as it is."""

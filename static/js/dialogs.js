@@ -1,0 +1,5 @@
+// For pages whose only script is a dialog or two.
+
+import { setUpDialogs } from "./run/dialogs.js";
+
+setUpDialogs(document);

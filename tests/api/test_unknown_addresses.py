@@ -1,0 +1,27 @@
+"""What a client of another version asks for is answered in the API's own shape, whatever the method."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_an_address_that_is_not_there_says_so_by_code(method: str) -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = client.generic(method, "/api/v1/workspaces/lab/moons/", b"{}", "application/json")
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "no_such_address"
+
+
+def test_a_parameter_that_is_not_there_says_so_by_code(client: Client, owner: object) -> None:
+    client.force_login(owner)  # type: ignore[arg-type]
+    answer = client.get("/api/v1/me/?moon=full")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "unknown_parameter"
+
+
+def test_a_method_that_is_not_there_is_told_before_its_parameters(client: Client, owner: object) -> None:
+    client.force_login(owner)  # type: ignore[arg-type]
+    answer = client.delete("/api/v1/me/?moon=full")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")

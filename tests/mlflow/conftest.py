@@ -1,0 +1,128 @@
+"""MLflow's API of a real portal: spoken by hand, and by real clients in environments of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.portal import Portal
+
+CLIENTS = {"newest": "mlflow-skinny", "2.x": "mlflow-skinny==2.22.5"}
+CACHE = Path.home() / ".cache" / "mlportal-tests"
+MAKE_PEOPLE = """
+from mlportal.access.models import User, Workspace
+from mlportal.access import services
+admin = User.objects.get(username="admin")
+for name in ("lab", "other"):
+    services.create_workspace(name, by=admin)
+lab = Workspace.objects.get(name="lab")
+for name, role in (("carl", "contributor"), ("rita", "reader"), ("sam", "")):
+    person = User.objects.create_user(name, password="correct-horse-battery-" + name)
+    if role:
+        services.set_member(lab, name, role, by=admin)
+    print(name, services.create_token(person, "test")[1])
+    print(name + "-short", services.create_token(person, "short")[1])
+"""
+
+
+class Mlflow:
+    """The API with one key, in one workspace."""
+
+    def __init__(self, url: str, token: str | None, workspace: str = "") -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.base = f"{url}/w/{workspace}" if workspace else url
+        self.http = httpx.Client(headers=headers, timeout=60)
+
+    def url(self, path: str) -> str:
+        part = "" if path.startswith("mlflow-artifacts/") else "mlflow/"
+        return f"{self.base}/api/2.0/{part}{path}"
+
+    def ask(self, address: str, /, **query: Any) -> httpx.Response:
+        return self.http.get(self.url(address), params=query)
+
+    def send(self, address: str, /, **body: Any) -> httpx.Response:
+        return self.http.post(self.url(address), json=body)
+
+    def get(self, address: str, /, **query: Any) -> Any:
+        return good(self.ask(address, **query))
+
+    def post(self, address: str, /, **body: Any) -> Any:
+        return good(self.send(address, **body))
+
+    def experiment(self) -> str:
+        """A new one."""
+        made: str = self.post("experiments/create", name=f"trial {time.time_ns()}")["experiment_id"]
+        return made
+
+    def new_run(self, experiment_id: str = "0", **more: Any) -> str:
+        made: str = self.post("runs/create", experiment_id=experiment_id, **more)["run"]["info"]["run_id"]
+        return made
+
+    def run(self, run_id: str) -> Any:
+        return self.get("runs/get", run_id=run_id)["run"]
+
+    def data(self, run_id: str, kind: str) -> dict[str, Any]:
+        """The run's metrics, params or tags by their keys."""
+        return {item["key"]: item["value"] for item in self.run(run_id)["data"].get(kind, [])}
+
+    def history(self, run_id: str, key: str) -> list[tuple[int, int, Any]]:
+        points = self.get("metrics/get-history", run_id=run_id, metric_key=key).get("metrics", [])
+        return [(point["timestamp"], point["step"], point["value"]) for point in points]
+
+    def put(self, path: str, data: bytes, **headers: str) -> httpx.Response:
+        return self.http.put(self.url(f"mlflow-artifacts/artifacts/{path}"), content=data, headers=headers)
+
+
+def good(response: httpx.Response) -> Any:
+    assert response.status_code == 200, f"{response.status_code} {response.request.url}: {response.text[:1000]}"
+    return response.json()
+
+
+def refused(response: httpx.Response, code: str = "INVALID_PARAMETER_VALUE", status: int = 400) -> str:
+    """The message of an error in MLflow's shape."""
+    assert response.status_code == status, f"{response.status_code}: {response.text[:1000]}"
+    error = response.json()
+    assert error["error_code"] == code and error["message"], error
+    return str(error["message"])
+
+
+@pytest.fixture(scope="session")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    with Portal(tmp_path_factory.mktemp("mlflow") / "home", {"MLPORTAL_UPLOAD_MAX_BYTES": "30000000"}) as portal:
+        yield portal
+
+
+@pytest.fixture(scope="session")
+def tokens(portal: Portal) -> dict[str, str]:
+    """Of carl, who contributes to `lab`, rita, who reads it, and sam, who is a stranger to it."""
+    lines = portal.manage("shell", "-c", MAKE_PEOPLE).strip().splitlines()
+    return dict(line.split() for line in lines if len(line.split()) == 2)
+
+
+@pytest.fixture(scope="session")
+def api(portal: Portal) -> Mlflow:
+    """The administrator's."""
+    return Mlflow(portal.url, portal.token)
+
+
+@pytest.fixture(scope="session")
+def client_python() -> Callable[[str], str]:
+    """The interpreter of an environment with a client, which is made once on a machine."""
+
+    def python(which: str) -> str:
+        folder = CACHE / f"mlflow-{which}-{sys.version_info.major}.{sys.version_info.minor}"
+        uv = str(Path(sys.executable).with_name("uv"))
+        if not (folder / "bin" / "python").exists():
+            subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+        install = [uv, "pip", "install", "--quiet", "--upgrade", "--python", str(folder / "bin" / "python")]
+        subprocess.run([*install, CLIENTS[which]], check=True)
+        return str(folder / "bin" / "python")
+
+    return python

@@ -1,0 +1,56 @@
+"""Real clients, unmodified: the newest one and one of 2.x."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.mlflow.conftest import CLIENTS, Mlflow
+from tests.portal import Portal
+
+SCRIPT = Path(__file__).with_name("client_script.py")
+
+
+def run_client(python: str, *arguments: str, **variables: str) -> str:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "MLPORTAL_"))}
+    done = subprocess.run(
+        [python, str(SCRIPT), *arguments],
+        env={**clean, "GIT_PYTHON_REFRESH": "quiet", **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("which", CLIENTS)
+def test_a_script_meets_what_it_expects(
+    which: str, portal: Portal, api: Mlflow, client_python: Callable[[str], str]
+) -> None:
+    name = f"team/{which} 50 %"
+    run_id = run_client(client_python(which), name, MLFLOW_TRACKING_URI=portal.url, MLFLOW_TRACKING_TOKEN=portal.token)
+    with portal.client() as client:
+        run = client.run(run_id)
+        assert (run["status"], run["name"], run["experiment"]) == ("Completed", "parent", f"{name} 2")
+        assert run["children_count"] == 1
+        kept = client.get(f"runs/{run_id}/metrics/")
+        assert {metric["name"]: metric["count"] for metric in kept}["loss"] == 5
+
+
+def test_a_workspace_of_its_own_by_name_and_password(
+    portal: Portal, tokens: dict[str, str], client_python: Callable[[str], str]
+) -> None:
+    run_id = run_client(
+        client_python("2.x"),
+        "by password",
+        MLFLOW_TRACKING_URI=f"{portal.url}/w/lab",
+        MLFLOW_TRACKING_USERNAME="carl",
+        MLFLOW_TRACKING_PASSWORD="correct-horse-battery-carl",
+    )
+    assert Mlflow(portal.url, tokens["rita"], "lab").run(run_id)["info"]["user_id"] == "carl"
+    assert Mlflow(portal.url, portal.token).ask("runs/get", run_id=run_id).status_code == 404
