@@ -47,12 +47,7 @@ def main() -> int:
         say(f"idle for {IDLE_SECONDS} s")
         time.sleep(IDLE_SECONDS)
         figures.append(idle_memory(portal.pid))
-        portal.stop()
-        began = time.perf_counter()
-        portal.start()
-        figures.append(
-            Figure("second_start", time.perf_counter() - began, 5.0, "s", note="from the command to /readyz")
-        )
+        figures.append(second_start(portal))
         client = Client(portal.url, portal.token())
         job = Job(client)
         say(f"the first build, with Python {job.python}")

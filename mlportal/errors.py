@@ -12,6 +12,7 @@ PortalError                     status, code, message, details
 │   └── StaleState              somebody else changed it first: theirs stands
 ├── ClientTooOld        426     the client is older than the portal understands
 └── Unavailable         503     a part of the portal is away; try again
+    ├── DatabaseAway            it does not answer, or another writer has kept it too long
     └── StorageAway             the bucket does not answer; what is stored there is safe
 """
 
@@ -82,6 +83,11 @@ class ClientTooOld(PortalError):
 
 class Unavailable(PortalError):
     status, code = 503, "unavailable"
+
+
+class DatabaseAway(Unavailable):
+    code = "database_away"
+    retry_after = 2
 
 
 class StorageAway(Unavailable):

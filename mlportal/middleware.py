@@ -1,9 +1,19 @@
+import logging
 from collections.abc import Callable
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from mlportal.errors import PortalError
+from mlportal.errors import DatabaseAway, PortalError
+
+logger = logging.getLogger(__name__)
+
+
+def database_away(error: OperationalError) -> DatabaseAway:
+    """What a person is told; the log has the database's own words."""
+    logger.error("The database did not answer: %s", error)
+    return DatabaseAway("The database does not answer just now; try again in a moment.")
 
 
 class PortalErrorMiddleware:
@@ -16,6 +26,8 @@ class PortalErrorMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, OperationalError):
+            error = database_away(error)
         if not isinstance(error, PortalError):
             return None
         if request.path.startswith("/api/"):

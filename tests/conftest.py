@@ -15,6 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from mlportal.access.models import User, Workspace
 
+pytest_plugins = ["tests.chromium"]
+
 # The smallest environment there is: a Python, and not one package.
 TINY = f"dependencies:\n  - python={sys.version_info.major}.{sys.version_info.minor}\n"
 _home: Path | None = None
@@ -36,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("RUNS_DIR", "ENVIRONMENTS_DIR", "SERVING_DIR", "FILE_UPLOAD_TEMP_DIR", "STATIC_ROOT"):
         setattr(settings, name, _home / name.lower())
     settings.FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o700)
+    settings.STATIC_ROOT.mkdir()
     settings.STORAGES["default"]["OPTIONS"] = {"location": str(_home / "storage")}
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         settings.DATABASES["default"]["TEST"]["NAME"] = str(_home / "portal.sqlite3")
@@ -46,6 +49,30 @@ def pytest_configure(config: pytest.Config) -> None:
         data_folder_out=str(_home / "broker" / "queue"),
         control_folder=str(_home / "broker" / "control"),
     )
+
+
+# Folders whose files share a portal, or environments that take long to build: each is one process's.
+TOGETHER = ("browser", "command_line", "environments", "faults", "mlflow", "sdk", "serving")
+# These take minutes: who comes to them last would keep the others waiting.
+FIRST = (
+    "faults", "sdk", "environments", "demo", "services", "browser", "mlflow", "command_line", "serving", "races",
+    "test_new_targets.py", "api/test_docs.py", "api/test_fuzz.py", "models_registry/test_scripts_served.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What each process of the suite takes as a whole, and in which order. (`--dist loadgroup --no-loadscope-reorder`)"""
+    root = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(root).as_posix()
+        return next((i for i, start in enumerate(FIRST) if path.startswith(start)), len(FIRST))
+
+    for item in items:
+        path = item.path.relative_to(root)
+        together = path.parts[0] in TOGETHER
+        item.add_marker(pytest.mark.xdist_group(path.parts[0] if together else path.as_posix()))
+    items.sort(key=place)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

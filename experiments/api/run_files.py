@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,7 +20,7 @@ from experiments.api.runs import run_of
 from experiments.models import Artifact, Run
 from mlportal.api.content import attach, file_response, guard, is_known
 from mlportal.api.pagination import Pages
-from mlportal.api.permissions import SignedInUser, SignedInUserOrRun
+from mlportal.api.permissions import SignedInUserOrRun
 from mlportal.api.views import ApiView, ListView, validated
 from mlportal.errors import Unavailable
 
@@ -39,13 +38,11 @@ class Artifacts(ListView[Artifact]):
     """The files that it left, by path."""
 
     once = False
+    permission_classes = [SignedInUserOrRun]
 
     queryset = Artifact.objects.none()
     serializer_class = ArtifactSerializer
     pagination_class = ByPath
-
-    def get_permissions(self) -> list[BasePermission]:
-        return [SignedInUserOrRun() if self.request.method == "POST" else SignedInUser()]
 
     def get_queryset(self) -> QuerySet[Artifact]:
         return Artifact.objects.filter(run=run_of(self))
@@ -63,6 +60,7 @@ class Artifacts(ListView[Artifact]):
 
 class ArtifactContent(ApiView):
     query_serializer = ArtifactQuery
+    permission_classes = [SignedInUserOrRun]
 
     @extend_schema(parameters=[ArtifactQuery], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
     def get(self, request: Request, workspace: str, uid: str) -> HttpResponseBase:
@@ -80,6 +78,7 @@ class ArtifactContent(ApiView):
 
 class Logs(ApiView):
     output = LogFileSerializer
+    permission_classes = [SignedInUserOrRun]
 
     @extend_schema(responses=LogFileSerializer(many=True))
     def get(self, request: Request, workspace: str, uid: str) -> Response:
@@ -89,6 +88,7 @@ class Logs(ApiView):
 
 class LogContent(ApiView):
     query_serializer = LogQuery
+    permission_classes = [SignedInUserOrRun]
 
     @extend_schema(
         parameters=[LogQuery],

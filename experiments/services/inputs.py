@@ -17,6 +17,8 @@ from mlportal.errors import BadInput, TooLarge
 
 INPUT_NAME = re.compile(r"[A-Za-z0-9_]{1,100}")
 CONSUMPTION = "DatasetConsumptionConfig:"  # how the SDK writes an input among the arguments
+REFERENCE = "AZUREML_DATAREFERENCE_"
+VARIABLE = re.compile(rf"\A\$({REFERENCE}\w+)", re.ASCII)
 FOLDER = "inputs"
 DESCRIPTION = "inputs.json"
 
@@ -84,18 +86,25 @@ def input_folder(directory: Path, name: str) -> Path:
 
 
 def with_inputs(run: Run, directory: Path, words: Sequence[str]) -> list[str]:
-    """The arguments with each input in place of its mark: the folder, or for a direct input the dataset's uid (as Azure)."""
+    """The arguments with each input in place of its mark: the folder, or for a direct input the dataset's uid (as Azure).
+
+    A data reference that was made a text names its variable; Azure's shell put the folder there, here no shell runs.
+    """
+    variables = input_variables(run, directory)
     means = {
         CONSUMPTION + one.name: one.dataset_version.uid
         if one.mode == InputMode.DIRECT
         else str(input_folder(directory, one.name))
         for one in run.inputs.select_related("dataset_version")
     }
-    return [means.get(word, word) for word in words]
+    return [
+        means.get(word) or VARIABLE.sub(lambda found: variables.get(found[1], found[0]), word, count=1)
+        for word in words
+    ]
 
 
 def input_variables(run: Run, directory: Path) -> dict[str, str]:
-    return {f"AZUREML_DATAREFERENCE_{one.name}": str(input_folder(directory, one.name)) for one in run.inputs.all()}
+    return {REFERENCE + one.name: str(input_folder(directory, one.name)) for one in run.inputs.all()}
 
 
 def _check(wishes: Sequence[Mapping[str, str]], arguments: Sequence[str]) -> None:

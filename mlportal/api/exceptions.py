@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -10,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from mlportal.errors import BadInput, NotFound, PortalError, TooLarge
+from mlportal.middleware import database_away
 
 CODES = {
     401: "not_signed_in",
@@ -24,6 +26,8 @@ CODES = {
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, SuspiciousOperation):  # a form with more parts or bytes than Django's settings allow
         error = (TooLarge if isinstance(error, RequestDataTooBig) else BadInput)(str(error))
+    elif isinstance(error, OperationalError):
+        error = database_away(error)
     if isinstance(error, PortalError):
         again = {"Retry-After": str(error.retry_after)} if error.retry_after else None
         return Response(error.as_json(), status=error.status, headers=again)

@@ -246,5 +246,7 @@ def _told(error: BaseException) -> str:
 def _hint(error: BaseException) -> str:
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
-    module = error.name.split(".")[0]
+    module, below, _ = error.name.partition(".")
+    if below and module in sys.modules:
+        return " (%s is there, but without this module: the script or the model was made with another version)" % module
     return " (its environment lacks the package %s)" % MISSING.get(module, module)

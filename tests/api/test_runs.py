@@ -6,7 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from experiments.models import EnvironmentVersion, Run, Snapshot
-from experiments.services import metrics
+from experiments.services import logs, metrics
 from experiments.status import RunStatus
 from tests.api.conftest import Caller, Callers, error_of
 
@@ -214,18 +214,22 @@ def test_a_runs_token_opens_its_run_to_look_at_log_and_tag(running: Run, run_tok
     assert me.get(path).json()["id"] == running.uid
     assert me.patch(f"{path}tags/", {"set": {"from": "script"}}).status_code == 200
     assert me.post(f"{path}metrics/", {"records": [{"t": 1.0, "k": "scalar", "n": "x", "v": 2}]}).status_code == 204
+    assert [row["name"] for row in me.get(f"{path}logs/").json()] == [logs.STDOUT]
+    assert me.get(f"{path}logs/content/", {"name": logs.STDOUT}).content == "größer\n".encode()
+    assert me.get(f"{path}artifacts/").json()["results"] == []
 
 
 def test_a_runs_token_opens_nothing_else(running: Run, run_token: str, submit: Callable[..., Run]) -> None:
     me, path, other = Caller(run_token), f"runs/{running.uid}/", submit()
     for refused in ("/api/v1/me/", "/api/v1/tokens/", "/api/v1/workspaces/", "", f"{path}events/",
-                    f"{path}logs/", f"{path}artifacts/", f"{path}stream/", "members/", "compute/"):  # fmt: skip
+                    f"{path}stream/", "members/", "compute/"):  # fmt: skip
         assert me.get(refused).status_code == 403, refused
     for refused in (f"{path}cancel/", f"{path}rerun/", "runs/", "environments/", "/api/v1/tokens/"):
         assert me.post(refused).status_code == 403, refused
     assert [row["id"] for row in me.get("runs/").json()["results"]] == [running.uid]
     assert me.get(f"runs/{other.uid}/").status_code == 404
-    assert me.get(f"runs/{other.uid}/metrics/").status_code == 404
+    for there in ("metrics/", "logs/", "artifacts/"):
+        assert me.get(f"runs/{other.uid}/{there}").status_code == 404
     assert me.patch(f"runs/{other.uid}/tags/", {"set": {"a": "b"}}).status_code == 404
     assert other.tags.count() == 0
 

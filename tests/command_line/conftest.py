@@ -21,13 +21,13 @@ sys.path.insert(0, str(SDK))  # it is never installed; some tests look at its ta
 VARIABLES = {"MLPORTAL_LOCAL_SLOTS": "4", "MLPORTAL_CANCEL_GRACE": "3s"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     with Portal(tmp_path_factory.mktemp("cli") / "home", VARIABLES) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(portal: Portal) -> Iterator[Client]:
     with portal.client() as client:
         yield client

@@ -63,6 +63,7 @@ def test_the_files_are_there_before_the_first_line(queued: Submit, make: Make) -
     single = make({"data/only.txt": "größe".encode()})
     arguments = ["--data", "DatasetConsumptionConfig:several", "DatasetConsumptionConfig:single", "x"]
     arguments.append("DatasetConsumptionConfig:by_id")
+    arguments += ["$AZUREML_DATAREFERENCE_several/b/c.csv", "$AZUREML_DATAREFERENCE_other", "$HOME"]
     inputs = [
         {"name": "several", "dataset": several.uid, "mode": "mount"},
         {"name": "single", "dataset": single.uid, "mode": "download"},
@@ -72,7 +73,8 @@ def test_the_files_are_there_before_the_first_line(queued: Submit, make: Make) -
     assert run.status == RunStatus.COMPLETED, services.read_log(run, STDOUT).data
     said = json.loads(services.read_log(run, STDOUT).data)
     home = starting.run_directory(run) / "inputs"
-    assert said["arguments"] == ["--data", str(home / "several"), str(home / "single"), "x", several.uid]
+    assert said["arguments"][:5] == ["--data", str(home / "several"), str(home / "single"), "x", several.uid]
+    assert said["arguments"][5:] == [str(home / "several/b/c.csv"), "$AZUREML_DATAREFERENCE_other", "$HOME"]
     assert said["folders"] == {name: str(home / name) for name in ("several", "single", "by_id")}
     assert said["content"] == {
         "several:a.csv": "1,2\n",

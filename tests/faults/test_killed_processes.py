@@ -93,8 +93,7 @@ def test_a_paused_worker_wakes_up_after_its_runs_were_taken_over(
     """Two workers of one machine; the first sleeps past its lease and then goes on as if nothing had been."""
     uid = steady(submit, 8)
     is_at(client, uid, 30)
-    worker = portal.child("worker")
-    worker.suspend()
+    worker = portal.suspend("worker")
     second = subprocess.Popen(
         [sys.executable, "manage.py", "worker"], cwd=ROOT, env=portal.variables, stderr=subprocess.DEVNULL
     )
@@ -124,8 +123,7 @@ def test_a_killed_runner_fails_its_run_alone(client: Client, portal: Portal, sub
 
 
 def test_a_message_that_comes_twice_changes_nothing(client: Client, portal: Portal, submit: Submit) -> None:
-    worker, queue = portal.child("worker"), portal.home / "broker" / "queue"
-    worker.suspend()
+    worker, queue = portal.suspend("worker"), portal.home / "broker" / "queue"
     try:
         uid = submit(STEADY, "500", "1")
         message = wait_until(

@@ -93,26 +93,26 @@ def refused(response: httpx.Response, code: str = "INVALID_PARAMETER_VALUE", sta
     return str(error["message"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     with Portal(tmp_path_factory.mktemp("mlflow") / "home", {"MLPORTAL_UPLOAD_MAX_BYTES": "30000000"}) as portal:
         yield portal
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tokens(portal: Portal) -> dict[str, str]:
     """Of carl, who contributes to `lab`, rita, who reads it, and sam, who is a stranger to it."""
     lines = portal.manage("shell", "-c", MAKE_PEOPLE).strip().splitlines()
     return dict(line.split() for line in lines if len(line.split()) == 2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(portal: Portal) -> Mlflow:
     """The administrator's."""
     return Mlflow(portal.url, portal.token)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client_python() -> Callable[[str], str]:
     """The interpreter of an environment with a client, which is made once on a machine."""
 

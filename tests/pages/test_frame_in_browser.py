@@ -1,46 +1,15 @@
 """What only a browser shows: colours before the first paint, the dialog that asks first, keys, filters while one types."""
 
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page, expect
 
 from experiments.models import Experiment, Run
 from mlportal.access.models import ApiToken, User, Workspace, digest_of
 from mlportal.access.services import create_token
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--headless=new", "--no-sandbox", "--disable-quic", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
-
-
-@pytest.fixture
-def page(live_server: LiveServer, workspace: Workspace, owner: User) -> Iterator[Page]:
-    """Signed in as olga. Errors of scripts, refusals of the CSP and requests to elsewhere fail the test."""
-    wrong: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_page(base_url=live_server.url, color_scheme="dark")
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        page.on("request", lambda asked: None if asked.url.startswith(live_server.url) else wrong.append(asked.url))
-        page.goto("/login/")
-        page.fill("#id_username", "olga")
-        page.fill("#id_password", "not-needed-here")
-        page.click("button[type=submit]")
-        page.wait_for_url("**/w/lab/")
-        yield page
-        browser.close()
-    assert not wrong
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def theme(page: Page) -> Any:

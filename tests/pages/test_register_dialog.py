@@ -14,9 +14,8 @@ from mlportal.access.models import User, Workspace
 from mlportal.blobs import services as blobs
 from models_registry.models import ModelVersion
 from tests.conftest import TINY
-from tests.pages.test_frame_in_browser import page, pytestmark
 
-__all__ = ["page", "pytestmark"]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

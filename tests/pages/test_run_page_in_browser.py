@@ -8,8 +8,9 @@ from playwright.sync_api import Page
 from experiments.models import Run
 from experiments.status import RunStatus
 from mlportal.access.models import User
-from tests.pages.test_frame_in_browser import page, pytestmark  # noqa: F401
 from tests.pages.test_run_page import move, run  # noqa: F401
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("width", [390, 1440])

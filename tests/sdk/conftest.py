@@ -51,7 +51,7 @@ def python(request: pytest.FixtureRequest) -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """A whole portal for all tests of the folder, at the other end of HTTP."""
     with Portal(tmp_path_factory.mktemp("sdk") / "home") as portal:

@@ -10,21 +10,21 @@ from tests.portal import Client, Portal
 from tests.services.servers import PostgreSQL, RabbitMQ, Redis, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgresql() -> Iterator[PostgreSQL]:
     server = PostgreSQL()
     with running(server):
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def redis() -> Iterator[Redis]:
     server = Redis()
     with running(server):
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def rabbitmq() -> Iterator[RabbitMQ]:
     server = RabbitMQ()
     with running(server):

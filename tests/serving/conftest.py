@@ -71,7 +71,7 @@ class Memory:
         self.routes[name] = replace(route, **changes)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder() -> Iterator[Path]:
     """Deeper than the 107 bytes that the kernel takes for the path of a socket, as a home folder may be."""
     top = Path(tempfile.mkdtemp(prefix="serving-"))
@@ -81,7 +81,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(top)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def launch(folder: Path) -> Iterator[Callable[..., Replica]]:
     """Starts a replica of a model file; ends all of them at the end."""
     replicas: list[Replica] = []
@@ -106,7 +106,7 @@ def launch(folder: Path) -> Iterator[Callable[..., Replica]]:
     until(lambda: all(replica.poll() is State.EXITED for replica in replicas))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def iris_model(folder: Path) -> Path:
     x, y = load_iris(return_X_y=True)
     path = folder / "iris.joblib"
@@ -114,7 +114,7 @@ def iris_model(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def iris(launch: Callable[..., Replica], iris_model: Path) -> Replica:
     return wait_for(launch(iris_model), State.READY)
 
@@ -138,19 +138,19 @@ type("Moody", (), {"n_features_in_": 1, "predict": lambda self, x: [
 """.replace("\n", " ").strip()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def moody_model(folder: Path) -> Path:
     path = folder / "moody.pkl"
     path.write_bytes(pickle.dumps(FromSource(MOODY)))
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def memory() -> Memory:
     return Memory()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(memory: Memory) -> Iterator[str]:
     """The address of the gateway, served by uvicorn as in the portal."""
     limits = Limits(body_bytes=1 << 20, body_seconds=1, deadline_seconds=4, replica_seconds=2, rows=5000, waiting=8)
@@ -179,7 +179,7 @@ def service(memory: Memory, iris: Replica) -> Iterator[str]:
     memory.routes.clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def python36(folder: Path) -> Path:
     """The Python of an environment as the article's: 3.6 with scikit-learn of 2020, and pandas."""
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin") or shutil.which("uv")

@@ -64,6 +64,14 @@ def test_csv(http: httpx.Client, path: str) -> None:
     assert answer == ([0, 2] if path == "score" else {"predictions": [0, 2]})
 
 
+@pytest.mark.parametrize(("first", "status"), [("5.1,3.5,1.4,0.2", 400), ("5,3,1,0", 400), ("0,1,2,3", 200)])
+def test_a_csv_without_names_loses_no_row(http: httpx.Client, first: str, status: int) -> None:
+    """The last one is what pandas writes for columns without names."""
+    answer = http.post("/services/iris/score", content=f"{first}\n6.2,3.4,5.4,2.3\n", headers=CSV)
+    assert answer.status_code == status
+    assert answer.json() == [2] if status == 200 else "names" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("data", [IRIS, [value for row in IRIS for value in row]], ids=["nested", "flat"])
 def test_open_inference_with_one_tensor(http: httpx.Client, data: Any) -> None:
     tensor = {"name": "input", "shape": [2, 4], "datatype": "FP64", "data": data}

@@ -62,10 +62,20 @@ def from_csv(body: bytes) -> Table:
     if len(lines) < 2:
         raise BadInput("The CSV has a line of column names, then at least one row")
     header, *rows = lines
+    if all(map(_is_number, header)) and header != [str(place) for place in range(len(header))]:  # pandas' own names
+        raise BadInput("The first line of the CSV has numbers only: put a line of column names before the rows")
     for number, row in enumerate(rows):
         if len(row) != len(header):
             raise BadInput(f"Row {number} of the CSV has {len(row)} cells, the line of names has {len(header)}")
     return Table([list(row) for row in zip(*map(_cells, zip(*rows, strict=True)), strict=True)], header)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _cells(column: Sequence[str]) -> list[Any]:

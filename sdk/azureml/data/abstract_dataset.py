@@ -123,7 +123,7 @@ class AbstractDataset(Partial):
     def _as_run_input(self, workspace: Any, name: Optional[str]) -> Dict[str, Any]:
         """Without a name of its own, as an argument, it is told as its id."""
         uid = self._uid_in(workspace)
-        return {"name": name or "input_{}".format(uid[:8]), "dataset": uid, "mode": "direct"}
+        return {"name": name or "input_{}".format(uid[-8:]), "dataset": uid, "mode": "direct"}
 
     def _uid_in(self, workspace: Any) -> str:
         """Its id; the portal is given it, without a name, where it does not have it."""

@@ -48,8 +48,8 @@ def find_run(workspace: Scope, word: str) -> Any:
     if len(found) > 1:
         raise errors.NotFound("{} runs begin with {}; write more of the id.".format(len(found), word), 404)
     if not found:
-        known = [run["id"][:8] for run in recent] + ["{}/{}".format(run["experiment"], run["number"]) for run in recent]
-        hint = near(word[:8] if not slash else word, known) if recent else " There is none yet."
+        known = ["{}/{}".format(run["experiment"], run["number"]) for run in recent]
+        hint = near(word, known) if recent else " There is none yet."
         hint = "" if hint.startswith(" There are") else hint
         raise errors.NotFound("There is no run {} in the workspace {}.{}".format(word, workspace.name, hint), 404)
     return workspace.get(join("runs", found[0]["id"]))

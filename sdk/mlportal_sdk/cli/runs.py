@@ -71,7 +71,6 @@ def list_runs(asked: Any, terminal: Terminal) -> int:
             raise not_found("experiment", asked.experiment, workspace, known)
     rows = [
         (
-            run["id"][:8],
             "{}/{}".format(run["experiment"], run["number"]),
             run["status"],
             _when(run["created_at"]),
@@ -82,7 +81,7 @@ def list_runs(asked: Any, terminal: Terminal) -> int:
         for run in found
     ]
     if found or terminal.as_json:
-        terminal.table(("ID", "RUN", "STATUS", "SUBMITTED", "TOOK", "SCRIPT", "METRICS"), rows, found)
+        terminal.table(("RUN", "STATUS", "SUBMITTED", "TOOK", "SCRIPT", "METRICS"), rows, found)
     else:
         terminal.say("No runs.")
     return status.OK

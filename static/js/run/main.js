@@ -62,7 +62,6 @@ function writeBuild() {
   if (!box || !buildText) return;
   const atEnd = box.scrollTop + box.clientHeight > box.scrollHeight - 30;
   box.textContent = buildText;
-  box.closest("[hidden]")?.removeAttribute("hidden");
   if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
