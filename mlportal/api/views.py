@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from mlportal.access.models import User, Workspace
 from mlportal.access.principals import RunPrincipal
 from mlportal.api import idempotency, rates
-from mlportal.errors import BadInput
+from mlportal.errors import BadInput, NotFound
 
 M = TypeVar("M", bound=Model)
 
@@ -103,7 +103,11 @@ class ApiView(APIView):
     @cached_property
     def workspace(self) -> Workspace:
         """The workspace of the address; 404 for those who are not in it."""
-        return get_or_404(Workspace.objects.visible_to(self.request.user), name=self.kwargs["workspace"])
+        name = self.kwargs["workspace"]
+        found = Workspace.objects.visible_to(self.request.user).filter(name=name).first()
+        if found is None:
+            raise NotFound(f"There is no workspace {name!r} here, or it is not yours to see.")
+        return found
 
     @property
     def asker(self) -> User | RunPrincipal:

@@ -368,7 +368,7 @@ result = {
     "directory": Dataset.File.upload_directory("iris", (store, "stored/dir"), pattern="*.csv", show_progress=False).to_path(),
     "refused": [refused(lambda: files((store, "stored/nothing"))), refused(lambda: Datastore.get(ws, "mine")),
                 refused(lambda: Datastore.register_azure_blob_container, NotSupportedError),
-                refused(lambda: store.account_name, NotSupportedError), refused(lambda: store.upload("nothing")),
+                refused(lambda: store.account_key, NotSupportedError), refused(lambda: store.upload("nothing")),
                 refused(lambda: store.upload_files(["iris/a"])), refused(lambda: files((store, "../x")))],
 }
 """

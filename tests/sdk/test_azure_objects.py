@@ -121,18 +121,21 @@ made.python.conda_dependencies.add_pip_package("numpy")
 second = made.register(ws).version
 old = Environment.get(ws, "counted", version=1)
 new = Environment.get(workspace=ws, name="counted")
+other_case = Environment.get(ws, "COUNTED", 1).name
 missing = []
 for asked in ({"name": "nothing"}, {"name": "counted", "version": 9}):
     try:
         Environment.get(ws, **asked)
     except Exception as error:
-        missing.append("{}: {}".format(type(error).__name__, error))
-result = [first, again, second, old.version, old.environment_variables, list(old.python.conda_dependencies.pip_packages),
+        said, _, there = str(error).partition("; there are: ")
+        missing.append("{}: {}".format(type(error).__name__, said))
+        assert "counted" in there.split(", ")
+result = [first, again, second, old.version, other_case, old.environment_variables, list(old.python.conda_dependencies.pip_packages),
           new.version, list(new.python.conda_dependencies.pip_packages), missing,
           Environment.list(ws)["counted"].version, old._reference(ws)]
 """)
     assert told == [
-        *["1", "1", "2", "1"],
+        *["1", "1", "2", "1", "counted"],
         {"MODE": "fast"},
         ["joblib"],
         "2",

@@ -26,14 +26,13 @@ class Datastore(Partial):
     _instead = {
         **{"register_" + kind: _OWN for kind in _REGISTERING.split()},
         "account_key": _NO_ACCOUNT,
-        "account_name": _NO_ACCOUNT,
         "blob_service": _NO_ACCOUNT,
-        "container_name": _NO_ACCOUNT,
         "as_upload": "write to ./outputs in the script, which the portal keeps with the run",
         "unregister": "a workspace has one datastore, which stays",
     }
 
     datastore_type = "AzureBlob"
+    account_name = "mlportal"  # notebooks print it
     is_default = True
 
     def __init__(self, workspace: Any, name: Optional[str] = None) -> None:
@@ -43,6 +42,7 @@ class Datastore(Partial):
             raise UserErrorException("there is no datastore {!r}: {}".format(name, _OWN))
         self.workspace = workspace
         self.name = NAME
+        self.container_name: str = workspace.name
 
     @staticmethod
     def get(workspace: Any, datastore_name: str) -> "Datastore":

@@ -149,10 +149,16 @@ class Environment(Partial):
                 found = workspace._scope.get("environments/{}/versions/{}/".format(name, version))
         except NotFound:
             found = None
-        if found is None:
-            asked = name if version is None else "{} with version {}".format(name, version)
-            raise UserErrorException("there is no environment {} in the workspace".format(asked))
-        return Environment._of_json(found)
+        if found is not None:
+            return Environment._of_json(found)
+        there = sorted(row["name"] for row in workspace._scope.pages("environments/"))
+        alike = [other for other in there if other.lower() == name.lower()]  # Azure's names have no case
+        if alike and name not in there:
+            return Environment.get(workspace, alike[0], version)
+        asked = name if version is None else "{} with version {}".format(name, version)
+        raise UserErrorException(
+            "there is no environment {} in the workspace; there are: {}".format(asked, ", ".join(there[:50]) or "none")
+        )
 
     @staticmethod
     def list(workspace: Any) -> Dict[str, "Environment"]:

@@ -49,7 +49,8 @@ def check_file(asked: Any, terminal: Terminal) -> int:
             where = "{}:{}: ".format(asked.file, note["line"]) if note["line"] else ""
             lines.append(paint(where + text, colour, sys.stdout))
     if not checked["errors"]:
-        lines.append(paint("It can be built.", GREEN, sys.stdout))
+        fine = "Nothing in it is wrong. Whether these packages go together is found when it is built."
+        lines.append(paint(fine, GREEN, sys.stdout))
     terminal.write("\n".join(lines) + "\n")
     return status.FAILED if checked["errors"] else status.OK
 
