@@ -12,6 +12,7 @@ PortalError                     status, code, message, details
 │   └── StaleState              somebody else changed it first: theirs stands
 ├── ClientTooOld        426     the client is older than the portal understands
 └── Unavailable         503     a part of the portal is away; try again
+    ├── BytesLost               the database knows of a file that the storage does not have
     ├── DatabaseAway            it does not answer, or another writer has kept it too long
     └── StorageAway             the bucket does not answer; what is stored there is safe
 """
@@ -83,6 +84,10 @@ class ClientTooOld(PortalError):
 
 class Unavailable(PortalError):
     status, code = 503, "unavailable"
+
+
+class BytesLost(Unavailable):
+    code = "bytes_lost"
 
 
 class DatabaseAway(Unavailable):

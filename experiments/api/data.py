@@ -20,6 +20,7 @@ from mlportal.api.body_limit import upload_limit, upload_too_large
 from mlportal.api.content import file_response
 from mlportal.api.permissions import SignedInUserOrRun
 from mlportal.api.views import ApiView, ListView
+from mlportal.blobs.services import open_blob
 from mlportal.errors import BadInput, TooLarge
 
 
@@ -146,5 +147,5 @@ class DataFileContent(ApiView):
     def get(self, request: Request, workspace: str) -> HttpResponseBase:
         """The bytes of a file, or one range of them."""
         found = services.data_file(self.workspace, self.query(request)["path"])
-        stream = services.open_stored(found.blob_id, found.path)
+        stream = open_blob(found.blob_id)
         return file_response(request, stream, size=found.size, digest=found.blob_id, path=found.path, download=True)

@@ -18,6 +18,7 @@ from mlportal.api.content import file_response
 from mlportal.api.fields import TextMap
 from mlportal.api.pagination import Pages
 from mlportal.api.views import ApiView, DetailView, ListView, address, get_or_404
+from mlportal.blobs.services import open_blob
 
 OBJECT = {"type": "object", "additionalProperties": {}}
 TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -198,5 +199,5 @@ class FileContent(ApiView):
         """The bytes of a file, or one range of them."""
         version = get_or_404(versions_of(self), uid=uid)
         found = services.dataset_file(version, self.query(request)["path"])
-        stream = services.open_stored(found.blob_id, found.path)
+        stream = open_blob(found.blob_id)
         return file_response(request, stream, size=found.size, digest=found.blob_id, path=found.path, download=True)

@@ -22,7 +22,6 @@ from mlportal.api.content import attach, file_response, guard, is_known
 from mlportal.api.pagination import Pages
 from mlportal.api.permissions import SignedInUserOrRun
 from mlportal.api.views import ApiView, ListView, validated
-from mlportal.errors import Unavailable
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -67,10 +66,7 @@ class ArtifactContent(ApiView):
         """The bytes of a file, or one range of them. Pictures can be shown, everything else is a download."""
         wish = self.query(request)
         found = services.artifact(run_of(self), wish["path"])
-        try:
-            stream = services.open_artifact(found)
-        except FileNotFoundError:
-            raise Unavailable(f"The storage does not have {found.path} at the moment.") from None
+        stream = services.open_artifact(found)
         return file_response(
             request, stream, size=found.size, digest=found.blob_id, path=found.path, download=wish["download"]
         )

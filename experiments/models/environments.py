@@ -93,6 +93,9 @@ class EnvironmentBuild(models.Model):
     seconds = models.FloatField(null=True)
     size_bytes = models.BigIntegerField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    only_for_runs = models.BooleanField(
+        default=False, help_text="Nobody else wants it: without a run that waits for it, it is canceled."
+    )
     seen_at = models.DateTimeField(default=timezone.now, help_text="When its worker last said that it is alive.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True)

@@ -1,6 +1,9 @@
 """What a run was given, and what came out of it, as references to blobs; and the log while it is being written."""
 
+from typing import Self
+
 from django.db import models
+from django.db.models.functions import Left
 from django.utils import timezone
 
 from experiments.models.runs import Run
@@ -13,6 +16,13 @@ __all__ = ["Artifact", "FollowedFile", "LogChunk", "Snapshot"]
 
 class ArtifactQuerySet(WorkspaceScoped["Artifact"]):
     workspace_path = "run__workspace"
+
+    def below(self, folder: str) -> Self:
+        """What is in the folder, however deep; "" is all. SQLite's LIKE knows no case, so beginnings are compared, too."""
+        if not folder:
+            return self.all()
+        prefix = f"{folder}/"
+        return self.alias(beginning=Left("path", len(prefix))).filter(path__startswith=prefix, beginning=prefix)
 
 
 class Artifact(models.Model):

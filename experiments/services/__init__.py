@@ -11,7 +11,6 @@ from experiments.services.data import (
     data_file,
     delete_data_files,
     folders_in,
-    open_stored,
     with_prefix,
 )
 from experiments.services.datasets import Kept, create_dataset, dataset_file, delete_dataset, users_of
@@ -126,7 +125,6 @@ __all__ = [
     "metric_summaries",
     "named_manifest",
     "open_artifact",
-    "open_stored",
     "phases",
     "plan_snapshot",
     "put_artifact",

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Sum
 from django.db.models.functions import Now
 
 from experiments.models import Artifact, Run
@@ -103,7 +103,7 @@ def delete_artifacts(run: Run, path: str, *, by: User | RunPrincipal) -> int:
     if path:
         with uploads.refusals():
             name = clean_name(path)
-        rows = rows.filter(Q(path=name) | Q(path__startswith=f"{name}/"))
+        rows = rows.filter(path=name) | rows.below(name)
     gone, _ = rows.delete()
     total = run.artifacts.aggregate(size=Sum("size", default=0))["size"]
     Run.objects.filter(pk=run.pk).update(output_bytes=total, revision=F("revision") + 1)

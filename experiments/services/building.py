@@ -41,19 +41,28 @@ def python_of(version: EnvironmentVersion) -> Path:
     return built.python
 
 
-def open_build(version: EnvironmentVersion, *, node: str | None = None) -> tuple[EnvironmentBuild, bool]:
-    """The build of this version that is under way on this machine, and whether it was opened just now (then carry it out)."""
+def open_build(
+    version: EnvironmentVersion, *, node: str | None = None, for_run: bool = False
+) -> tuple[EnvironmentBuild, bool]:
+    """The build of this version that is under way on this machine, and whether it was opened just now (then carry it out).
+
+    `for_run`: it may be canceled with the runs that wait for it, as long as nobody else has asked for it.
+    """
     node = node_name() if node is None else node
     while True:
         try:
             with transaction.atomic():
                 # By the database's clock: whether a run came before it or after is read from it.
-                build = EnvironmentBuild.objects.create(version=version, node=node, created_at=Now())
+                build = EnvironmentBuild.objects.create(
+                    version=version, node=node, created_at=Now(), only_for_runs=for_run
+                )
             build.refresh_from_db()
             return build, True
         except IntegrityError:
             running = EnvironmentBuild.objects.under_way().filter(version=version, node=node).first()
             if running:
+                if running.only_for_runs and not for_run:
+                    EnvironmentBuild.objects.filter(pk=running.pk).update(only_for_runs=False)
                 return running, False
 
 
@@ -82,11 +91,12 @@ def cancel_build(build: EnvironmentBuild, *, by: User) -> None:
 
 
 def cancel_builds_nobody_waits_for(run: Run) -> None:
-    """After a run was canceled: its build goes too, unless other runs wait for the same one."""
+    """After a run was canceled: its build goes too, unless other runs wait for the same one, or somebody asked for it."""
     if run.build_id is None or run.status != RunStatus.CANCELED:
         return
     if not Run.objects.active().filter(build=run.build_id).exists():
-        EnvironmentBuild.objects.under_way().filter(pk=run.build_id).update(cancel_requested_at=Now())
+        builds = EnvironmentBuild.objects.under_way().filter(pk=run.build_id, only_for_runs=True)
+        builds.update(cancel_requested_at=Now())
 
 
 def carry_out(build: EnvironmentBuild) -> None:
@@ -129,9 +139,10 @@ def _fail(build: EnvironmentBuild, journal: Journal, why: str) -> None:
 
 def settle(build: EnvironmentBuild) -> None:
     """A build came to its end: tell the runs that wait for it."""
+    # Not those of the reaper. A run that came after the request wanted one all the same, and is given another.
+    canceled = build.status == BuildStatus.CANCELED and build.cancel_requested_at
     for run in Run.objects.filter(build=build, status=RunStatus.PREPARING):
-        was_canceled = build.status == BuildStatus.CANCELED and build.cancel_requested_at  # not by the reaper
-        if build.status == BuildStatus.FAILED or was_canceled:
+        if build.status == BuildStatus.FAILED or (canceled and run.created_at <= canceled):
             fail_run(run, build)
         else:
             dispatch.wake(run)

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
 from experiments.models import Experiment, Run, RunProperty, Tag
 from experiments.services.runs import clean_properties, clean_text, require_writer
-from experiments.services.submit import clean_tags, get_or_make_experiment, next_number
+from experiments.services.submit import clean_tags, get_or_make_experiment, next_number, refuse_too_many_children
 from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace
 from mlportal.access.principals import RunPrincipal, person_behind
@@ -53,9 +52,7 @@ def start_run(
     person = person_behind(by)
     place = _place(workspace, experiment, parent, by=person)
     number = next_number(place)  # locks the row until the transaction ends, so that children are counted one by one
-    if parent and parent.children.count() >= settings.RUN_CHILDREN:
-        limit = settings.RUN_CHILDREN
-        raise BadInput(f"A run has at most {limit} children (MLPORTAL_RUN_CHILDREN).", field="parent", limit=limit)
+    refuse_too_many_children(parent)
     run = Run.objects.create(
         workspace=workspace,
         experiment=place,

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, F, Q, QuerySet, Subquery
+from django.db.models.functions import Now
 from django.utils import timezone
 from packaging.version import InvalidVersion, Version
 
@@ -90,9 +91,7 @@ def report_node(names: Sequence[str] | None) -> ComputeNode:
         ],
         "isolation": isolation.select().describe(),
     }
-    node, _ = ComputeNode.objects.update_or_create(
-        name=node_name(), defaults={"details": details, "seen_at": timezone.now()}
-    )
+    node, _ = ComputeNode.objects.update_or_create(name=node_name(), defaults={"details": details, "seen_at": Now()})
     node.targets.set(served(names))
     return node
 

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from django.conf import settings
 from django.db import transaction
@@ -17,8 +16,7 @@ from experiments.services import uploads
 from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
-from mlportal.blobs import services as blobs
-from mlportal.errors import BadInput, NotFound, TooLarge, Unavailable
+from mlportal.errors import BadInput, NotFound, TooLarge
 
 AT_ONCE = 500  # rows in one statement
 
@@ -125,13 +123,6 @@ def delete_data_files(workspace: Workspace, *, path: str = "", prefix: str = "",
         raise NotFound(f"The data store has nothing at {path or prefix!r}.")
     record("data.delete", by=by, workspace=workspace, subject=path or prefix, files=count)
     return count
-
-
-def open_stored(digest: str, path: str) -> BinaryIO:
-    try:
-        return blobs.open_blob(digest)
-    except FileNotFoundError:
-        raise Unavailable(f"The storage does not have {path} at the moment.") from None
 
 
 @dataclass(frozen=True)

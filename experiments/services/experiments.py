@@ -88,8 +88,14 @@ def _check_name(name: str) -> None:
 
 @transaction.atomic
 def trash_experiment(experiment: Experiment, *, by: User) -> None:
-    """Archive it and put its runs in the trash, as MLflow's clients mean it when they delete one."""
+    """Archive it and put its runs in the trash, as MLflow's clients mean it when they delete one.
+
+    Conflict while the portal executes one of them.
+    """
     archive_experiment(experiment, by=by)
+    if going_on := Run.objects.active().filter(experiment=experiment, compute_target__isnull=False).count():
+        said = "one of its runs" if going_on == 1 else f"{going_on} of its runs"
+        raise Conflict(f"The portal executes {said}; cancel them first.")
     Run.objects.kept().filter(experiment=experiment).update(deleted_at=Now(), revision=F("revision") + 1)
 
 

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.db import transaction
 
 from experiments.models import Artifact, Run
-from experiments.runner import collect, launch
+from experiments.runner import beneath, collect, launch
 from experiments.runner.contract import Exit
+from experiments.runner.layout import STD_LOG
 from experiments.runner.traceback_summary import summarise
 from experiments.services import dispatch
 from experiments.services.logs import STDOUT
@@ -140,11 +141,11 @@ def _failure(run: Run, ended: Exit | None, directory: Path) -> dict[str, Any]:
 def _read_traceback(directory: Path) -> dict[str, Any]:
     """The last traceback of the log; its offset in bytes from the log's start. Empty when the log shows none."""
     try:
-        with (directory / "logs" / "std_log.txt").open("rb") as stream:
+        with open(beneath.open_regular(directory, tuple(STD_LOG.split("/"))), "rb") as stream:
             start = max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES)
             stream.seek(start)
             tail = stream.read().decode(errors="surrogateescape")  # so that characters can be counted back into bytes
-    except FileNotFoundError:
+    except OSError:  # it is gone, or the script has put something else in its place
         return {}
     found = summarise(tail)
     if found is None:

@@ -19,6 +19,7 @@ from experiments.models import FollowedFile, Run
 from experiments.runner import launch
 from experiments.runner.follow import RunFiles
 from experiments.services import logs, metrics
+from experiments.services.logs import STDOUT
 from experiments.services.starting import run_directory
 from mlportal.errors import StaleState
 
@@ -28,6 +29,9 @@ READ_BYTES = 1 << 20
 QUICK, SLOW = 0.05, 0.25  # seconds between looks at the folder: after something came, and when nothing does
 ASK_SECONDS = 0.5  # between looks at the row: was the run canceled, is it still this worker's?
 DATABASE_AWAY_SECONDS = 2.0
+FILES_CUT = (
+    "The files of ./logs are shown live up to {:,} bytes (MLPORTAL_LOG_LIMIT); when the run ends they are stored whole"
+)
 
 
 def follow(run: Run, stop: threading.Event) -> bool:
@@ -67,6 +71,8 @@ class Follower:
         # As stored. Nobody else moves them while the lease is held; who writes without it is refused by `owned_by`.
         self._offsets: dict[str, int] | None = None
         self._asked = self._renewed = -math.inf
+        self._is_cut = False
+        self._untold: list[str] = []
 
     def ask(self) -> None:
         """Keep the lease, and hand on a request to cancel. StaleState when the run is no longer this worker's."""
@@ -84,20 +90,16 @@ class Follower:
         if self._offsets is None:
             self._offsets = dict(FollowedFile.objects.filter(run=self._run).values_list("name", "offset"))
         offsets, files = self._offsets, self._files
-        new_logs = {
-            name: data
-            for name, size in files.log_sizes().items()
-            if size > offsets.get(name, 0)
-            and (data := files.read_log(name, offsets.get(name, 0), READ_BYTES, final=final))
-        }
+        new_logs = self._new_logs(offsets, final=final)
         start = offsets.get(RECORDS, 0)
         records, end, bad = files.read_records(start, READ_BYTES)
-        if not new_logs and end == start:
+        if not new_logs and end == start and not self._untold:
             return False
         moved = {name: offsets.get(name, 0) + len(data) for name, data in new_logs.items()}
         with transaction.atomic():
             if not Run.objects.owned_by(self._run).update(revision=F("revision") + 1):
                 raise StaleState(f"Run {self._run.uid} was adopted by another worker, or given up.")
+            metrics.warn(self._run, self._untold)
             for name, data in new_logs.items():
                 logs.append_log(self._run, name, offsets.get(name, 0), data)
             if end != start:
@@ -110,4 +112,24 @@ class Follower:
                 update_fields=["offset"],
             )
         offsets |= moved
+        self._untold = []
         return True
+
+    def _new_logs(self, offsets: dict[str, int], *, final: bool) -> dict[str, bytes]:
+        """What the logs have gained. The runner limits what is printed; the files of ./logs are as long as they like, so
+        that they are followed up to a limit, which is all theirs together."""
+        left = settings.RUN_LOG_BYTES - sum(offset for name, offset in offsets.items() if name not in (STDOUT, RECORDS))
+        found: dict[str, bytes] = {}
+        for name, size in self._files.log_sizes().items():
+            start = offsets.get(name, 0)
+            if size <= start:
+                continue
+            most = READ_BYTES if name == STDOUT else min(READ_BYTES, left)
+            if most <= 0 and not self._is_cut:
+                self._is_cut, self._untold = True, [FILES_CUT.format(settings.RUN_LOG_BYTES)]
+            if most <= 0:
+                continue
+            if data := self._files.read_log(name, start, most, final=final):
+                found[name] = data
+                left -= 0 if name == STDOUT else len(data)
+        return found

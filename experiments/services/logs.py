@@ -32,7 +32,7 @@ class LogPart:
 
 def log_files(run: Run) -> list[LogFile]:
     """The script's output first, then every file of ./logs by name."""
-    stored = run.artifacts.filter(path__startswith="logs/") | run.artifacts.filter(path=STDOUT)
+    stored = run.artifacts.filter(path=STDOUT) | run.artifacts.below("logs")
     sizes = {artifact.path: artifact.size for artifact in stored}
     for name, end in _live_ends(run).items():
         sizes.setdefault(name, end)

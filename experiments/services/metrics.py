@@ -46,7 +46,7 @@ def ingest(run: Run, records: Sequence[object], *, bad_lines: int = 0) -> Batch:
     room = settings.RUN_METRIC_NAMES - run.metrics.count() if names - counts.keys() else 0
     batch = read_batch(records, limits=Limits(new_names=max(0, room)), counts=counts)
     store(run, batch)
-    _warn(run, [*batch.reasons, *([BAD_LINES] if bad_lines else [])])
+    warn(run, [*batch.reasons, *([BAD_LINES] if bad_lines else [])])
     return batch
 
 
@@ -222,7 +222,8 @@ def _metrics_of(run: Run, names: Collection[str]) -> QuerySet[Metric]:
     return metrics.filter(name__in=names) if len(names) <= MOST_ASKED else metrics
 
 
-def _warn(run: Run, reasons: Sequence[str]) -> None:
+def warn(run: Run, reasons: Sequence[str]) -> None:
+    """What a person is to know of what was left out; each is said once."""
     if not reasons:
         return
     known: list[str] = Run.objects.values_list("warnings", flat=True).get(pk=run.pk)

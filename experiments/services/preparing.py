@@ -40,7 +40,7 @@ def prepare(run: Run, *, carry_out: Callable[[EnvironmentBuild], None] = buildin
 def _wait_for_build(run: Run, carry_out: Callable[[EnvironmentBuild], None]) -> None:
     assert run.environment_version is not None
     node = compute.builder_for(run.compute_target)
-    build, mine = building.open_build(run.environment_version, node=node)
+    build, mine = building.open_build(run.environment_version, node=node, for_run=True)
     waits = Run.objects.filter(pk=run.pk, status=run.status).update(build=build)
     if mine and not waits:
         EnvironmentBuild.objects.move(build, BuildStatus.CANCELED)

@@ -70,7 +70,9 @@ def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:
 
 
 def require_writer(run: Run, by: Any) -> None:
-    """A contributor of the workspace, or the run itself or one that it descends from."""
+    """A contributor of the workspace, or the run itself or one that it descends from; Conflict for a run in the trash."""
+    if run.deleted_at is not None:
+        raise Conflict("The run is in the trash; restore it first.", code="deleted")
     if isinstance(by, RunPrincipal):
         if not Run.objects.visible_to(by).filter(pk=run.pk).exists():
             raise NotAllowed("A run's token opens that run and its children alone.")

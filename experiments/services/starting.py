@@ -56,6 +56,11 @@ def take_next(target: ComputeTarget, *, worker: str) -> Run | None:
         return None
 
 
+def was_started(run: Run) -> bool:
+    """Whether the run's folder was laid out, by this or by an earlier attempt: its script may be running."""
+    return run_directory(run).exists() or run.followed_files.exists()
+
+
 def start(run: Run) -> None:
     """Lay out the run's folder and start its runner, unless an earlier attempt did. Called with the lease held.
 

@@ -67,10 +67,12 @@ def submit_run(
     if storable(name) != name:
         raise BadInput("The name holds a character that no text may have.", field="name")
     place = get_or_make_experiment(workspace, experiment, by=by)
+    number = next_number(place)
+    refuse_too_many_children(parent)
     run = Run.objects.create(
         workspace=workspace,
         experiment=place,
-        number=next_number(place),
+        number=number,
         name=name.strip()[:255],
         snapshot=snapshot,
         script=script,
@@ -122,6 +124,13 @@ def next_number(experiment: Experiment) -> int:
         raise StaleState(f"The experiment {experiment.name} was deleted by somebody else first.")
     experiment.last_number = row[0]
     return experiment.last_number
+
+
+def refuse_too_many_children(parent: Run | None) -> None:
+    """Called after `next_number`, whose lock makes those who start one at the same time come one by one."""
+    if parent and parent.children.count() >= settings.RUN_CHILDREN:
+        limit = settings.RUN_CHILDREN
+        raise BadInput(f"A run has at most {limit} children (MLPORTAL_RUN_CHILDREN).", field="parent", limit=limit)
 
 
 def clean_tags(tags: Mapping[str, Any]) -> dict[str, str | None]:

@@ -28,6 +28,7 @@ from mlportal.processes import STOP
 
 logger = logging.getLogger(__name__)
 REPORT_SECONDS = 15
+STORAGE_AWAY_SECONDS = 5
 LOOK_SECONDS = 2  # between looks at which targets there are: a new one is served at once
 WORKER = f"{node_name()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
@@ -62,13 +63,11 @@ def adopt(run: Run) -> None:
 
 def _see_through(run: Run) -> None:
     try:
-        if run.status == RunStatus.RUNNING:
-            with lease.kept(run):
-                _start_or_fail(run)
-            if run.is_final or not following.follow(run, STOP):
-                return
-        with lease.kept(run):
-            finishing.finish(run)
+        if run.status == RunStatus.RUNNING and not (
+            _with_storage(run, _start_or_fail) and not run.is_final and following.follow(run, STOP)
+        ):
+            return
+        _with_storage(run, finishing.finish)
     except StaleState:
         logger.info("Run %s is no longer this worker's.", run.uid)
         run.refresh_from_db()
@@ -79,6 +78,23 @@ def _see_through(run: Run) -> None:
         raise
 
 
+def _with_storage(run: Run, step: Callable[[Run], None]) -> bool:
+    """Take the step, and again until the storage answers: a night without it costs no attempt, and nothing of the run.
+
+    False when the worker was asked to end meanwhile: the lease is given back.
+    """
+    with lease.kept(run):
+        while True:
+            try:
+                step(run)
+                return True
+            except StorageAway as error:
+                logger.warning("Run %s waits for the storage: %s", run.uid, error)
+            if STOP.wait(STORAGE_AWAY_SECONDS):
+                Run.objects.release(run)
+                return False
+
+
 def _end_script(run: Run) -> None:
     """Nobody follows it any more: its runner is asked to end it."""
     with suppress(FileNotFoundError):
@@ -86,9 +102,12 @@ def _end_script(run: Run) -> None:
 
 
 def _start_or_fail(run: Run) -> None:
+    if Run.objects.filter(pk=run.pk, cancel_requested_at__isnull=False).exists() and not starting.was_started(run):
+        Run.objects.move(run, RunStatus.CANCELED, reason="canceled before its script was started", lease_until=None)
+        return
     try:
         starting.start(run)
-    except (StaleState, StorageAway):  # the storage comes back: the run is taken up again then
+    except (StaleState, StorageAway):
         raise
     except (OSError, CorruptBlob, RunnerError, PortalError) as error:
         logger.exception("Run %s could not be started.", run.uid)

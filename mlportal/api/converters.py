@@ -37,7 +37,10 @@ class ExperimentName(Text):
     regex = r"[^/\x00]{1,4500}"
 
     def to_python(self, value: str) -> str:
-        return unquote(value)
+        name = unquote(value)
+        if "\0" in name:
+            raise ValueError("no name has a NUL")
+        return name
 
     def to_url(self, value: str) -> str:
         return value.replace(".", "%2E") if set(value) <= {"."} else value.replace("%", "%25").replace("/", "%2F")

@@ -1,6 +1,20 @@
+from typing import Self
+
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
+
+
+class BlobQuerySet(models.QuerySet["Blob"]):
+    def unreferenced(self) -> Self:
+        """Those that no row of any model refers to."""
+        found = self
+        for relation in Blob._meta.get_fields(include_hidden=True):
+            if isinstance(relation, models.ManyToOneRel):
+                holders = relation.related_model._base_manager.filter(**{relation.field.name: OuterRef("pk")})
+                found = found.filter(~Exists(holders))
+        return found
 
 
 class Blob(models.Model):
@@ -9,6 +23,8 @@ class Blob(models.Model):
     digest = models.CharField(primary_key=True, max_length=64, validators=[RegexValidator(r"\A[0-9a-f]{64}\Z")])
     size = models.BigIntegerField()
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+
+    objects = BlobQuerySet.as_manager()
 
     def __str__(self) -> str:
         return self.digest[:12]

@@ -1,7 +1,9 @@
 """Bytes in and out of the storage."""
 
 import hashlib
+import re
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import IO, BinaryIO, Self, cast
@@ -13,8 +15,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from mlportal.blobs.models import Blob
+from mlportal.errors import BytesLost
 
 CHUNK = 1 << 20
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def put(stream: BinaryIO, *, limit: int | None = None) -> Blob:
@@ -74,16 +78,36 @@ def _save(blob: Blob, draft: IO[bytes]) -> None:
 
 
 def open_blob(digest: str) -> BinaryIO:
-    """A readable binary stream; raises FileNotFoundError when the storage has lost the bytes."""
-    return cast("BinaryIO", default_storage.open(Blob(digest=digest).key, "rb"))
+    """A readable binary stream. Raises BytesLost, and StorageAway as long as a bucket does not answer."""
+    try:
+        return cast("BinaryIO", default_storage.open(Blob(digest=digest).key, "rb"))
+    except FileNotFoundError:
+        raise BytesLost(f"The storage does not have the bytes {digest} at the moment.", digest=digest) from None
 
 
 def delete_unreferenced(before: datetime) -> int:
     """Delete the blobs that no row refers to and nobody has stored since `before`; the number of bytes freed."""
-    return sum(
-        _delete_unreferenced(pk, before)
-        for pk in Blob.objects.filter(created_at__lt=before).values_list("pk", flat=True)
-    )
+    unused = list(Blob.objects.filter(created_at__lt=before).unreferenced().values_list("pk", flat=True))
+    return sum(_delete_unreferenced(pk, before) for pk in unused)
+
+
+def delete_orphans(before: datetime, folders: Iterable[str]) -> int:
+    """Delete what is in these folders of the storage (two hexadecimal digits each), was written before, and is no blob:
+    who stored it was killed before its row was there, or half-way. How many files it was."""
+    count = 0
+    for folder in folders:
+        try:
+            _, names = default_storage.listdir(f"blobs/{folder}")
+        except FileNotFoundError:
+            continue
+        known = set(Blob.objects.filter(pk__startswith=folder).values_list("pk", flat=True))
+        for name in set(names) - known:
+            key = f"blobs/{folder}/{name}"
+            with suppress(FileNotFoundError):  # a draft that was given its name meanwhile
+                if default_storage.get_modified_time(key) < before:
+                    _delete_file(name, 0) if DIGEST.fullmatch(name) else default_storage.delete(key)
+                    count += 1
+    return count
 
 
 def _delete_unreferenced(pk: str, before: datetime) -> int:

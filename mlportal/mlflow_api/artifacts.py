@@ -205,9 +205,7 @@ def _checked(path: str) -> str:
 def _entries(run: Run, folder: str) -> list[Json]:
     """What is right in the folder: files with their sizes, and folders."""
     prefix = f"{folder}/" if folder else ""
-    rows: Iterable[tuple[str, int]] = (
-        Artifact.objects.filter(run=run, path__startswith=prefix).order_by("path").values_list("path", "size")
-    )
+    rows: Iterable[tuple[str, int]] = run.artifacts.below(folder).order_by("path").values_list("path", "size")
     found: dict[str, Json] = {}
     for path, size in rows:
         name, below, _ = path.removeprefix(prefix).partition("/")

@@ -11,7 +11,6 @@ from django.utils.http import content_disposition_header
 
 from mlportal.api.content import RANGE, bounds
 from mlportal.blobs.services import Draft
-from mlportal.errors import Unavailable
 from mlportal.mlflow_api import artifacts
 from mlportal.mlflow_api.call import Call
 from mlportal.mlflow_api.http import ClientGone, Receive, Send, send_bytes, send_json, start
@@ -99,10 +98,7 @@ async def _get(call: Call, rest: str, receive: Receive, send: Send, in_thread: I
             await send_bytes(send, b"", status=416, headers={**headers, "content-range": f"bytes */{found.size}"})
             return
         status, headers["content-range"] = 206, f"bytes {first}-{end - 1}/{found.size}"
-    try:
-        stream = await in_thread(lambda: artifacts.open_bytes(found))
-    except FileNotFoundError:
-        raise Unavailable(f"The storage does not have {found.path} at the moment.") from None
+    stream = await in_thread(lambda: artifacts.open_bytes(found))
     try:
         await in_thread(lambda: stream.seek(first))
         await start(send, status, {**headers, "content-length": str(end - first)})

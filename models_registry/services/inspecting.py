@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from experiments.services import dispatch
 from mlportal.blobs.services import open_blob
+from mlportal.errors import BytesLost
 from mlportal.texts import storable
 from models_registry.inspection import Inspection, inspect_model
 from models_registry.models import ModelFile, ModelVersion
@@ -55,6 +56,8 @@ def _inspect(file: ModelFile) -> Inspection:
             with open_blob(file.blob_id) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
             return inspect_model(copy)
+        except BytesLost as error:
+            return Inspection("unreadable", (), "other", error.message)
         except OSError as error:
             return Inspection("unreadable", (), "other", f"The file could not be read: {error.strerror or error}.")
 

@@ -236,10 +236,7 @@ def _artifacts(run: Run, path: str) -> tuple[str, list[Artifact]]:
         name = clean_name(path.strip().removeprefix("./").rstrip("/"))
     except NameRefused as error:
         raise BadInput(str(error), field="path") from None
-    # SQLite compares prefixes without regard to case; Python does not.
-    candidates = Artifact.objects.filter(Q(path=name) | Q(path__startswith=f"{name}/"), run=run)
-    found = [artifact for artifact in candidates if artifact.path == name or artifact.path.startswith(f"{name}/")]
-    if found:
+    if found := list(run.artifacts.filter(path=name) | run.artifacts.below(name)):
         return name, found
     if not run.is_final:
         raise Conflict(

@@ -17,6 +17,7 @@ from experiments.models import EnvironmentVersion
 from experiments.services import building
 from experiments.status import BuildStatus
 from mlportal.blobs.services import open_blob
+from mlportal.errors import BytesLost
 from mlportal.processes import STOP
 from models_registry.models import ModelVersion, Revision
 from models_registry.services import main_file
@@ -140,7 +141,7 @@ def _write(name: str, expected: str, path: Path) -> None:
     said = name.removeprefix(f"{CODE}/") if name.startswith(f"{CODE}/") else "/".join(name.split("/")[3:])
     try:
         stored = open_blob(expected)
-    except FileNotFoundError:
+    except BytesLost:
         raise CannotPrepare(f"The storage has lost the bytes of {said}.") from None
     with stored as source, path.open("xb") as target:
         while chunk := source.read(1 << 20):

@@ -1,9 +1,12 @@
 from collections.abc import Callable
 
 import pytest
+from django.core.files.storage import default_storage
 
+from experiments import services
 from experiments.models import Artifact, Run
 from experiments.services import logs
+from mlportal.access.models import User
 from tests.api.conftest import Callers, error_of
 
 pytestmark = [
@@ -45,6 +48,20 @@ def test_the_scripts_output_is_listed_first(callers: Callers, run: Run, store: S
     store(logs.STDOUT, b"out")
     names = [row["name"] for row in callers["reader"].get(f"runs/{run.uid}/logs/").json()]
     assert names == [logs.STDOUT, "logs/a.log"]
+
+
+def test_bytes_that_the_storage_has_lost_are_told(callers: Callers, run: Run, store: Store) -> None:
+    for path, address in ((logs.STDOUT, "logs/content/?name="), ("outputs/a.bin", "artifacts/content/?path=")):
+        default_storage.delete(store(path, path.encode()).blob.key)
+        answer = callers["reader"].get(f"runs/{run.uid}/{address}{path}")
+        assert (answer.status_code, error_of(answer)["code"]) == (503, "bytes_lost")
+
+
+def test_a_folder_is_deleted_and_not_one_of_nearly_the_same_name(run: Run, store: Store, owner: User) -> None:
+    for path in ("model/a", "Model/a", "model2/a", "model"):
+        store(f"outputs/{path}", path.encode())
+    assert services.delete_artifacts(run, "outputs/model", by=owner) == 2
+    assert sorted(run.artifacts.values_list("path", flat=True)) == ["outputs/Model/a", "outputs/model2/a"]
 
 
 @pytest.mark.parametrize(

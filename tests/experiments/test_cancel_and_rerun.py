@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from experiments import services
-from experiments.models import EnvironmentVersion, Run
+from experiments.models import EnvironmentBuild, EnvironmentVersion, Run
 from experiments.services import building, preparing
 from experiments.status import RUN_FINAL, BuildStatus, RunStatus
 from mlportal.access.models import AuditEvent, User, Workspace
@@ -70,6 +70,30 @@ def test_a_cancel_that_meets_a_claim_leaves_the_end_to_the_worker(queued: Submit
     assert seen.cancel_requested_at is not None
 
 
+def test_a_run_in_the_trash_takes_nothing_more(submit: Submit, owner: User) -> None:
+    run = submit()
+    services.cancel_run(run, by=owner)
+    services.trash_run(run, by=owner)
+    for change in (
+        lambda: services.set_tags(run, {"a": "b"}, by=owner),
+        lambda: services.add_properties(run, {"a": "b"}, by=owner),
+        lambda: services.update_run(run, name="x", by=owner),
+        lambda: services.log_metrics(run, [{"t": 1.0, "k": "scalar", "n": "x", "v": 2}], by=owner),
+    ):
+        with pytest.raises(Conflict, match="trash"):
+            change()
+    assert not run.tags.exists() and not run.properties.exists() and not run.metrics.exists()
+
+
+def test_an_experiment_whose_runs_are_executed_is_not_thrown_away(running: Submit, owner: User) -> None:
+    run = running()
+    with pytest.raises(Conflict, match="cancel"):
+        services.trash_experiment(run.experiment, by=owner)
+    run.refresh_from_db()
+    run.experiment.refresh_from_db()
+    assert (run.deleted_at, run.experiment.archived_at) == (None, None)
+
+
 def test_readers_and_strangers_cancel_nothing(running: Submit, reader: User, stranger: User) -> None:
     run = running()
     for person in (reader, stranger):
@@ -82,7 +106,7 @@ def test_readers_and_strangers_cancel_nothing(running: Submit, reader: User, str
 def test_the_build_of_a_canceled_run_is_canceled_when_nobody_else_waits(
     submit: Submit, owner: User, version: EnvironmentVersion
 ) -> None:
-    build, _ = building.open_build(version)
+    build, _ = building.open_build(version, for_run=True)
     runs = [submit(), submit()]
     for run in runs:
         preparing.prepare(run)  # somebody else builds, so it waits
@@ -94,6 +118,43 @@ def test_the_build_of_a_canceled_run_is_canceled_when_nobody_else_waits(
     services.cancel_run(runs[1], by=owner)
     build.refresh_from_db()
     assert build.cancel_requested_at is not None
+
+
+def test_a_build_that_somebody_else_asked_for_outlives_a_canceled_run(
+    submit: Submit, owner: User, version: EnvironmentVersion
+) -> None:
+    """A person on the environment's page, or a service that is being deployed."""
+    build, _ = building.open_build(version, for_run=True)
+    run = submit()
+    preparing.prepare(run)
+    assert building.open_build(version) == (build, False)
+    services.cancel_run(run, by=owner)
+    build.refresh_from_db()
+    assert build.cancel_requested_at is None
+
+
+def test_a_run_that_comes_after_the_cancel_of_a_build_gets_another(
+    submit: Submit, owner: User, version: EnvironmentVersion
+) -> None:
+    build, _ = building.open_build(version, for_run=True)
+    before = submit()
+    preparing.prepare(before)
+    services.cancel_build(build, by=owner)
+    after = submit()
+    preparing.prepare(after)  # the builder has not noticed yet
+    build.refresh_from_db()
+    building.carry_out(build)
+    for run in (before, after):
+        run.refresh_from_db()
+    assert (build.status, before.status, after.status) == (
+        BuildStatus.CANCELED,
+        RunStatus.FAILED,
+        RunStatus.PREPARING,
+    )
+    opened: list[EnvironmentBuild] = []
+    preparing.prepare(after, carry_out=opened.append)
+    after.refresh_from_db()
+    assert opened == [after.build] != [build]
 
 
 def test_a_canceled_run_is_not_prepared_by_a_late_message(submit: Submit, owner: User) -> None:

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments import services
@@ -182,6 +185,29 @@ def test_the_sweeper_frees_what_nothing_refers_to_and_nothing_else(
         assert stream.read() == b"print('kept')\n"
 
 
+def test_the_sweeper_asks_as_little_of_many_blobs_as_of_few(upload: Callable[..., Snapshot]) -> None:
+    asked = []
+    for count in (2, 60):
+        upload({f"{count}-{number}.py": f"print({number}, {count})" for number in range(count)})
+        with CaptureQueriesContext(connection) as queries:
+            assert blobs.delete_unreferenced(timezone.now() + LONG_AGO) == 0
+        asked.append(len(queries))
+    assert asked[0] == asked[1] == 1
+
+
+def test_files_of_the_storage_that_no_row_knows_are_removed(upload: Callable[..., Snapshot]) -> None:
+    kept = blobs.put(io.BytesIO(b"kept"))
+    lost = "ab" + "0" * 62
+    names = [f"blobs/ab/{lost}", "blobs/ab/.draft-x", "blobs/cd/.draft-y"]
+    for name in names:
+        default_storage.save(name, ContentFile(b"x"))
+    folders = [f"{number:02x}" for number in range(256)]
+    assert blobs.delete_orphans(timezone.now() - timedelta(hours=1), folders) == 0
+    assert blobs.delete_orphans(timezone.now() + timedelta(hours=1), folders) >= 3  # and what other tests left
+    assert not any(map(default_storage.exists, names))
+    assert default_storage.exists(kept.key) and list(Blob.objects.all()) == [kept]
+
+
 def test_what_was_stored_again_today_is_not_old(upload: Callable[..., Snapshot]) -> None:
     """The second upload of an old, unused folder must last until its run is submitted."""
     first = upload({"train.py": "print(1)\n"})
@@ -199,7 +225,7 @@ def test_a_folder_of_a_final_run_is_removed_and_a_living_one_asked_to_end(runnin
     directory = starting.run_directory(run)
     log = directory / "logs" / "std_log.txt"
     wait_until(lambda: log.exists() and b"on" in log.read_bytes(), what="the script runs")
-    Run.objects.move(run, RunStatus.FAILED, reason="given up")
+    Run.objects.move(run, RunStatus.FAILED, reason="given up", failure={"type": "Machine lost", "message": "silent"})
     reaping.sweep_run_folders()
     wait_until(lambda: not launch.is_alive(directory), seconds=15, what="the script has ended")
     reaping.sweep_run_folders()

@@ -106,6 +106,45 @@ def test_a_script_that_fails_shows_its_traceback_on_top(queued: Submit) -> None:
     assert whole[failure["offset"] :].startswith(b"Traceback (most recent call last)")
 
 
+def test_what_a_script_puts_in_the_place_of_its_log_is_not_opened(queued: Submit) -> None:
+    """A pipe that nobody writes to would hold the worker for ever."""
+    code = """
+import os
+log = os.path.join(os.environ["MLPORTAL_RUN_DIR"], "logs", "std_log.txt")
+os.remove(log)
+os.mkfifo(log)
+raise SystemExit(3)
+"""
+    run = see_through(queued(code))
+    assert (run.status, failure_of(run)["message"]) == (RunStatus.FAILED, "exited with code 3")
+    assert any(name == STDOUT and "FIFO" in why for name, why in run.skipped_files)
+
+
+def test_files_of_logs_are_shown_live_up_to_a_limit_and_stored_whole(
+    running: Submit, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RUN_LOG_BYTES = 1000
+    run = running("open('logs/a.log', 'w').write('a' * 700)\nopen('logs/b.log', 'w').write('b' * 5000)\n")
+    starting.start(run)
+    assert following.follow(run, threading.Event())
+    sizes = {log.name: log.size for log in services.log_files(run)}
+    assert sizes["logs/a.log"] + sizes["logs/b.log"] == 1000
+    run.refresh_from_db()
+    assert [warning for warning in run.warnings if "MLPORTAL_LOG_LIMIT" in warning]
+    settings.RUN_LOG_BYTES = 100_000
+    finishing.finish(run)
+    assert services.read_log(run, "logs/b.log").data == b"b" * 5000
+
+
+def test_a_child_too_many_is_refused(submit: Submit, settings: Any) -> None:
+    settings.RUN_CHILDREN = 1
+    parent = submit()
+    submit(parent=parent)
+    with pytest.raises(BadInput, match="MLPORTAL_RUN_CHILDREN"):
+        submit(parent=parent)
+    assert Run.objects.count() == 2
+
+
 @pytest.mark.parametrize(
     ("code", "status"), [("run.fail('no convergence', 'E7')", "Failed"), ("run.complete()", "Completed")]
 )

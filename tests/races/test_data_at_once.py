@@ -17,6 +17,7 @@ from experiments.services import reaping
 from experiments.services.uploads import Named
 from mlportal.access.models import User, Workspace
 from mlportal.blobs.models import Blob
+from mlportal.blobs.services import open_blob
 from mlportal.errors import BadInput, Conflict, NotFound
 from tests.experiments.conftest import Submit
 from tests.races.conftest import at_once, wins
@@ -107,5 +108,5 @@ def test_the_sweeper_takes_nothing_that_is_being_named(workspace: Workspace, own
         assert DataFile.objects.filter(blob=entry.sha256).exists() is named
         if named:
             row = services.data_file(workspace, entry.path)
-            with services.open_stored(row.blob_id, row.path) as stream:
+            with open_blob(row.blob_id) as stream:
                 assert stream.read() == f"content {number}".encode()

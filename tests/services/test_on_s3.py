@@ -27,7 +27,7 @@ from django.utils import timezone
 from mlportal import settings as made
 from mlportal.blobs import services as blobs
 from mlportal.blobs.models import Blob
-from mlportal.errors import StorageAway
+from mlportal.errors import BytesLost, StorageAway
 from tests.conftest import TINY
 from tests.portal import Portal, free_port, wait_until
 
@@ -120,7 +120,7 @@ def test_blobs_are_put_read_and_swept(stored: Bucket) -> None:
     assert blobs.delete_unreferenced(timezone.now() + timedelta(days=1)) == len(BIG)
     assert stored.names() == []
     assert not Blob.objects.exists()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(BytesLost):
         blobs.open_blob(blob.pk)
 
 
@@ -180,7 +180,9 @@ def test_a_run_goes_on_when_the_storage_comes_back(bucket: Bucket, tmp_path: Pat
         "import time\nprint('on', flush=True)\ntime.sleep(2)\n"
         "open('outputs/big.bin', 'wb').write(bytes(range(256)) * 40_000)\n"
     )
-    with Portal(tmp_path / "home", {"STORAGE_URL": bucket.url}) as portal, portal.client() as client:
+    # One attempt: a storage that is away costs none.
+    variables = {"STORAGE_URL": bucket.url, "MLPORTAL_RUN_ATTEMPTS": "1"}
+    with Portal(tmp_path / "home", variables) as portal, portal.client() as client:
         uid = client.submit(folder, "train.py", TINY)
         client.wait(uid, "Running", seconds=60)
         bucket.server.process.send_signal(signal.SIGSTOP)
@@ -200,4 +202,4 @@ def test_a_run_goes_on_when_the_storage_comes_back(bucket: Bucket, tmp_path: Pat
         digest = hashlib.sha256(BIG).hexdigest()
         bucket.server.client.delete_object(Bucket=bucket.name, Key=f"some/prefix/blobs/{digest[:2]}/{digest}")
         lost = client.http.get(where, params={"path": "outputs/big.bin"})
-        assert (lost.status_code, lost.json()["error"]["code"]) == (503, "unavailable")
+        assert (lost.status_code, lost.json()["error"]["code"]) == (503, "bytes_lost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -33,6 +34,7 @@ from models_registry.serving.gateway.tabular import payload_of
 logger = logging.getLogger(__name__)
 PATH = re.compile(r"(?:/w/(?P<workspace>[^/]+))?/services/(?P<name>[^/]+)(?P<rest>/.*)?")
 READY_SECONDS = 2.0
+ASIDE_BYTES = 100_000
 
 
 @dataclass(slots=True)
@@ -151,7 +153,9 @@ class Gateway:
             self._authorize(exchange)
             is_csv = body_is_csv(exchange.scope)
             exchange.body = await read_body(exchange.scope, exchange.receive, self.limits)
-            call = read(exchange.body, is_csv)
+            # A large CSV takes seconds, in which every other request would stand still.
+            aside = is_csv and len(exchange.body) > ASIDE_BYTES
+            call = await asyncio.to_thread(read, exchange.body, is_csv) if aside else read(exchange.body, is_csv)
             describe = exchange.route.describe
             methods = describe.get("methods")
             exchange.method = call.method or describe.get("default_method") or "predict"
