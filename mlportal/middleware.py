@@ -5,7 +5,7 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from mlportal.errors import DatabaseAway, PortalError
+from mlportal.errors import BadInput, DatabaseAway, PortalError
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +23,17 @@ class PortalErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        # PostgreSQL takes no NUL, not even to look for it.
+        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            return self._answer(request, BadInput("An address has no NUL character."))
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, OperationalError):
             error = database_away(error)
-        if not isinstance(error, PortalError):
-            return None
+        return self._answer(request, error) if isinstance(error, PortalError) else None
+
+    def _answer(self, request: HttpRequest, error: PortalError) -> HttpResponse:
         if request.path.startswith("/api/"):
             return JsonResponse(error.as_json(), status=error.status)
         template = "partials/error.html" if request.headers.get("HX-Request") else "error.html"

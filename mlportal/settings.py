@@ -196,7 +196,7 @@ if BROKER_URL.startswith("filesystem:"):
         (HOME / "broker" / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 elif BROKER_URL.startswith("redis"):  # else a server that takes the connection and never answers holds it for ever
     CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10}
-WORKER_THREADS = env.integer("MLPORTAL_WORKER_THREADS", 32, least=1)  # most of them sleep, following a run
+WORKER_THREADS = env.integer("MLPORTAL_WORKER_THREADS", 256, least=1)  # most of them sleep, following a run
 WORKER_BUILDS = env.integer("MLPORTAL_WORKER_BUILDS", 4, least=1)
 SHORT_TASKS = 8  # Celery's own threads: they look, decide and hand on
 BEAT_SECONDS = 3

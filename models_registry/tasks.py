@@ -1,13 +1,20 @@
-"""Celery's entry points: ids in, one call out."""
+"""Celery's entry points: ids in, one call out. A look into a hostile model may take minutes: it has a crew of its own."""
 
 from celery import shared_task
 
+from experiments.services.crew import Crew
 from models_registry.models import ModelVersion
 from models_registry.services import inspecting
+
+inspectors = Crew("inspector", 2)
 
 
 @shared_task(name=inspecting.INSPECT)
 def inspect(version_id: int) -> None:
+    inspectors.do((inspecting.INSPECT, version_id), lambda: inspect_by_number(version_id))
+
+
+def inspect_by_number(version_id: int) -> None:
     version = ModelVersion.objects.filter(pk=version_id).first()  # it may have been deleted meanwhile
     if version is not None:
         inspecting.inspect_version(version)

@@ -224,3 +224,12 @@ def test_those_who_make_the_secret_at_once_agree_on_one(tmp_path: Path) -> None:
 def test_the_reference_says_what_the_code_reads() -> None:
     """CommandError, with what to run, when a variable was added, renamed or given another default."""
     call_command("settings_reference", check=True)
+
+
+def test_a_value_that_cannot_be_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    variables = {**os.environ, "MLPORTAL_HOME": str(tmp_path), "MLPORTAL_LOG_LIMIT": "banana"}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "MLPORTAL_LOG_LIMIT" in done.stderr and "banana" in done.stderr

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from experiments.environments import uv_tool
-from experiments.environments.errors import BuildError, Canceled, TimedOut
+from experiments.environments.errors import BuildError, Canceled, InterpreterNotFound, TimedOut
 from experiments.environments.interpreters import Interpreter
 from experiments.environments.lock import Lock, explanation, hint_for
 
@@ -96,10 +97,10 @@ def build(
     """The environment of `lock` under `root`, built if it is not there (`timeout` in seconds, waiting included).
 
     `cache_dir` has to be on the file system of `root` for uv to link files instead of copying them. Raises BuildError,
-    TimedOut, Canceled; then nothing half-made is left.
+    TimedOut, Canceled; then nothing half-made is left. InterpreterNotFound for an interpreter of another minor.
     """
-    if str(interpreter.version) != lock.python_version:
-        raise ValueError(f"the lock is for Python {lock.python_version}, not {interpreter.version}")
+    if not _is_like(str(interpreter.version), lock.python_version):
+        raise InterpreterNotFound(f"The lock is for Python {lock.python_version}, not for {interpreter.version}.")
     # uv runs in another folder.
     root, cache_dir = root.absolute(), cache_dir.absolute()
     if hit := _found(root, lock.key, log):
@@ -224,7 +225,7 @@ def _check(building: Path, lock: Lock, run: Callable[..., uv_tool.Finished]) -> 
         said = json.loads(done.stdout)
     except ValueError as error:
         raise BuildError(f"the new environment's Python does not start: {error}") from None
-    if said["version"] != lock.python_version or Path(said["prefix"]) != building.resolve():
+    if not _is_like(said["version"], lock.python_version) or Path(said["prefix"]) != building.resolve():
         raise BuildError(f"the new environment is not of Python {lock.python_version}")
     absent = {name for name, _ in lock.packages} - {canonicalize_name(name) for name in said["found"]}
     if absent or said["missing"]:
@@ -252,6 +253,11 @@ def _finish(building: Path, final: Path, facts: dict[str, Any], lock: Lock) -> N
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_like(version: str, wanted: str) -> bool:
+    """Another patch is as good: this machine may have been upgraded, or be another than the one that resolved."""
+    return Version(version).release[:2] == Version(wanted).release[:2]
 
 
 def _remove(folder: Path) -> None:

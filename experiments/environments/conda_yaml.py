@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import date
+from datetime import UTC, date, datetime
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -39,6 +39,7 @@ class _Reader:
         self.wishes: dict[str, list[Wish]] = {}
         self.provided: set[str] = set()
         self.python: list[str] = []
+        self.python_line: int | None = None
         self.index_options: list[str] = []
         self.prereleases = False
 
@@ -64,6 +65,7 @@ class _Reader:
         return EnvironmentSpec(
             name=name,
             python=str(SpecifierSet(",".join(self.python))),
+            python_line=self.python_line,
             requirements=tuple(sorted(self.requirements)),
             provided=tuple(sorted(self.provided)),
             as_of=as_of,
@@ -96,9 +98,13 @@ class _Reader:
         for line, comment in comments:
             if match := _AS_OF.match(comment):
                 try:
-                    days[date.fromisoformat(match.group(1))] = line
+                    day = date.fromisoformat(match.group(1))
                 except ValueError:
                     self._error(f"{match.group(1)!r} is not a day such as 2020-07-24", line, "as-of")
+                else:
+                    days[day] = line
+                    if day > datetime.now(UTC).date():
+                        self._error(f"{day} is still to come", line, "as-of")
         if len(days) > 1:
             self._error("as-of is there twice, with different days", max(days.values()), "as-of")
         return next(iter(days), None)
@@ -152,6 +158,7 @@ class _Reader:
             self._note(f"{wanted.name}: {', '.join(wanted.ignored)} is not used", line, _IN_DEPENDENCIES)
         if wanted.name.lower() == "python":
             self.python.append(_python(wanted.version))
+            self.python_line = self.python_line or line
             self._wish("python", text, line, _IN_DEPENDENCIES, self.python[-1])
             return
         if self._is_provided(wanted.name, line, _IN_DEPENDENCIES):

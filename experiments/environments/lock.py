@@ -25,7 +25,7 @@ _HINTS = (
         (
             "Some version that would fit has no wheel for this Python. Ask for other versions, another Python, or "
             "packages as of another day; packages are not built from source unless the administrator allows it "
-            "(allow_source_builds), because that runs their code."
+            "(MLPORTAL_SOURCE_BUILDS), because that runs their code."
         ),
     ),
     (

@@ -24,12 +24,14 @@ class PipPolicy:
 class EnvironmentSpec:
     """A validated environment file.
 
-    `python` is a PEP 440 specifier ("" if the file names none), `requirements` are normalised, sorted PEP 508 lines
+    `python` is a PEP 440 specifier ("" if the file names none) and `python_line` where it stands, `requirements` are
+    normalised, sorted PEP 508 lines
     of PyPI names, `provided` the azureml-* names that the portal's own sdk stands in for, `as_of` the day whose
     packages are wanted, `index_options` whole options (`--extra-index-url=…`) that the policy allowed.
     """
 
     python: str = ""
+    python_line: int | None = None
     requirements: tuple[str, ...] = ()
     name: str | None = None
     provided: tuple[str, ...] = ()

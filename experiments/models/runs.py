@@ -43,6 +43,9 @@ class Run(models.Model):
 
     # Who owns it now: writes of an older attempt are refused
     attempt = models.PositiveIntegerField(default=0)
+    fruitless_attempts = models.PositiveIntegerField(
+        default=0, help_text="How often a worker took it up since anything came of it."
+    )
     node = models.CharField(max_length=100, blank=True)
     worker = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True)

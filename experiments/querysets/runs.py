@@ -105,7 +105,12 @@ class RunQuerySet(WorkspaceScoped["Run"]):
         won = (
             self.model.objects.without_a_living_worker()
             .filter(pk=run.pk, attempt=run.attempt)
-            .update(attempt=F("attempt") + 1, worker=worker, lease_until=from_now(seconds))
+            .update(
+                attempt=F("attempt") + 1,
+                fruitless_attempts=F("fruitless_attempts") + 1,
+                worker=worker,
+                lease_until=from_now(seconds),
+            )
         )
         if not won:
             raise StaleState(f"Run {run.uid} has a worker.")
@@ -120,6 +125,7 @@ class RunQuerySet(WorkspaceScoped["Run"]):
         """The run's row as long as this attempt may write to it; else nothing."""
         return self.filter(pk=run.pk, attempt=run.attempt, status__in=RUN_OWNED)
 
-    def release(self, run: Run) -> None:
-        """Give the lease back, so that the next worker need not wait for its end."""
-        self.model.objects.filter(pk=run.pk, attempt=run.attempt).update(lease_until=None)
+    def release(self, run: Run, *, well: bool = False) -> None:
+        """Give the lease back, so that the next worker need not wait for its end. `well`: nothing is wrong with the run."""
+        fields = {"fruitless_attempts": 0} if well else {}
+        self.model.objects.filter(pk=run.pk, attempt=run.attempt).update(lease_until=None, **fields)

@@ -52,6 +52,7 @@ from experiments.services.metrics import (
 from experiments.services.runs import (
     add_properties,
     cancel_run,
+    changing,
     remove_tags,
     require_writer,
     rerun,
@@ -95,6 +96,7 @@ __all__ = [
     "azure_metrics",
     "cancel_build",
     "cancel_run",
+    "changing",
     "check_definition",
     "compute_overview",
     "create_dataset",

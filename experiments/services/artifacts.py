@@ -14,7 +14,8 @@ from experiments.services.logs import STDOUT
 from experiments.services.runs import require_writer
 from experiments.snapshots import NameRefused, clean_name, refuse_beside
 from mlportal.access.models import User
-from mlportal.access.principals import RunPrincipal
+from mlportal.access.principals import RunPrincipal, person_behind
+from mlportal.access.services import record
 from mlportal.blobs import services as blobs
 from mlportal.blobs.models import Blob
 from mlportal.errors import BadInput, Conflict, NotFound, TooLarge
@@ -99,14 +100,16 @@ def put_artifact(run: Run, path: str, blob: Blob, *, by: User | RunPrincipal) ->
 def delete_artifacts(run: Run, path: str, *, by: User | RunPrincipal) -> int:
     """Forget a file of the run, or a folder with all that is in it; "" is all. How many files it was."""
     require_writer(run, by)
-    rows = run.artifacts.all()
+    Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1)  # takes the row's lock
+    rows = run.artifacts.exclude(path=STDOUT) if run.snapshot_id else run.artifacts.all()  # what it printed stays
     if path:
         with uploads.refusals():
             name = clean_name(path)
         rows = rows.filter(path=name) | rows.below(name)
     gone, _ = rows.delete()
     total = run.artifacts.aggregate(size=Sum("size", default=0))["size"]
-    Run.objects.filter(pk=run.pk).update(output_bytes=total, revision=F("revision") + 1)
+    Run.objects.filter(pk=run.pk).update(output_bytes=total)
+    record("run.delete_files", by=person_behind(by), workspace=run.workspace, subject=run.uid, path=path, files=gone)
     return gone
 
 

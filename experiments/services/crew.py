@@ -15,6 +15,7 @@ from django.db import close_old_connections, connections
 
 logger = logging.getLogger(__name__)
 FIRST, THEN = 0, 1
+CREWS: list[Crew] = []
 
 
 class Crew:
@@ -24,6 +25,7 @@ class Crew:
     """
 
     def __init__(self, name: str, size: int) -> None:
+        CREWS.append(self)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, Callable[[], None]] = {}

@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Avg, F
+from django.utils import timezone
 
 from experiments import environments as conda
 from experiments.models import ComputeTarget, Environment, EnvironmentBuild, EnvironmentVersion
@@ -47,6 +48,9 @@ def check_definition(text: str, *, as_of: date | None = None, target: ComputeTar
     notes += [
         {"text": f"{name} is provided by the portal itself.", "line": None, "key": None} for name in spec.provided
     ]
+    if as_of and as_of > timezone.now().date():
+        still = {"message": f"{as_of} is still to come.", "line": None, "key": "as_of"}
+        return Checked(spec=spec, notes=notes, errors=[still])
     if as_of and spec.as_of and as_of != spec.as_of:
         notes.append(
             {"text": f"The date {as_of} replaces the one in the file, {spec.as_of}.", "line": None, "key": None}
@@ -54,9 +58,11 @@ def check_definition(text: str, *, as_of: date | None = None, target: ComputeTar
     try:
         choice = conda.choose(spec.python, compute.pythons_of(target), as_of=as_of or spec.as_of)
     except conda.InterpreterNotFound as error:
-        return Checked(spec=spec, notes=notes, errors=[{"message": str(error), "line": None, "key": "python"}])
+        return Checked(
+            spec=spec, notes=notes, errors=[{"message": str(error), "line": spec.python_line, "key": "python"}]
+        )
     if choice.note:
-        notes.insert(0, {"text": choice.note, "line": None, "key": "python"})
+        notes.insert(0, {"text": choice.note, "line": spec.python_line, "key": "python"})
     return Checked(spec=spec, interpreter=choice.interpreter, notes=notes)
 
 

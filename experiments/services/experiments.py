@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -73,7 +73,11 @@ def rename_experiment(experiment: Experiment, name: str, *, by: User) -> None:
     if others.exists():
         raise Conflict(f"There is an experiment named {name!r} already.", code="exists")
     record("experiment.rename", by=by, workspace=experiment.workspace, subject=experiment.name, name=name)
-    Experiment.objects.filter(pk=experiment.pk).update(name=name, updated_at=Now())
+    try:
+        with transaction.atomic():
+            Experiment.objects.filter(pk=experiment.pk).update(name=name, updated_at=Now())
+    except IntegrityError:  # somebody else was faster
+        raise Conflict(f"There is an experiment named {name!r} already.", code="exists") from None
     experiment.refresh_from_db()
 
 

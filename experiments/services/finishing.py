@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.db import transaction
@@ -75,15 +76,18 @@ def _store_files(run: Run, directory: Path) -> list[tuple[str, str]]:
     found_files, skipped = collect.walk_outputs(
         directory, max_files=settings.RUN_OUTPUT_FILES, max_bytes=settings.RUN_OUTPUT_BYTES + settings.RUN_LOG_BYTES
     )
-    stored = set(run.artifacts.values_list("path", flat=True))
-    unreadable: list[tuple[str, str]] = []
+    stored = dict(run.artifacts.values_list("path", "blob_id"))
+    left_out: list[tuple[str, str]] = []
     for found in found_files:
-        if found.name in stored:
-            continue
         try:
             stream = found.open()
         except OSError as error:
-            unreadable.append((found.name, str(error)))
+            left_out.append((found.name, str(error)))
+            continue
+        if found.name in stored:
+            with stream:
+                if _digest(stream) != stored[found.name]:
+                    left_out.append((found.name, "stored already: a file of the same name was uploaded by the script"))
             continue
         with stream:
             try:
@@ -96,7 +100,14 @@ def _store_files(run: Run, directory: Path) -> list[tuple[str, str]]:
                 raise  # the storage is away: the run is taken up again, and nothing of it is lost
         Run.objects.renew(run, seconds=settings.LEASE_SECONDS)
         Artifact.objects.get_or_create(run=run, path=found.name, defaults={"blob": blob, "size": blob.size})
-    return [*skipped, *unreadable]
+    return [*skipped, *left_out]
+
+
+def _digest(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := stream.read(blobs.CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _verdict(run: Run, ended: Exit | None, directory: Path) -> tuple[RunStatus, dict[str, Any]]:

@@ -55,7 +55,7 @@ def follow(run: Run, stop: threading.Event) -> bool:
         if done and not shipped:
             return True
         if stop.is_set():
-            Run.objects.release(run)
+            Run.objects.release(run, well=True)
             return False
         pause = QUICK if shipped else min(SLOW, pause * 1.5)
         stop.wait(0 if done else pause)
@@ -97,7 +97,7 @@ class Follower:
             return False
         moved = {name: offsets.get(name, 0) + len(data) for name, data in new_logs.items()}
         with transaction.atomic():
-            if not Run.objects.owned_by(self._run).update(revision=F("revision") + 1):
+            if not Run.objects.owned_by(self._run).update(revision=F("revision") + 1, fruitless_attempts=0):
                 raise StaleState(f"Run {self._run.uid} was adopted by another worker, or given up.")
             metrics.warn(self._run, self._untold)
             for name, data in new_logs.items():

@@ -74,5 +74,6 @@ class Journal:
                 self._canceled.set()
         except DatabaseError as error:  # it comes back; the build need not wait for it
             logger.warning("The log of build %s waits: %s", self._build.pk, error)
+            connection.close()  # a dead one would stay dead
             with self._lock:
                 self._lines.insert(0, text)

@@ -1,6 +1,7 @@
 """What people do with a run that exists."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -65,6 +66,7 @@ def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:
         tags={tag.name: tag.value for tag in run.tags.all()},
         inputs=wishes_of(run),
         rerun_of=run,
+        parent=run.parent,
         by=by,
     )
 
@@ -78,6 +80,14 @@ def require_writer(run: Run, by: Any) -> None:
             raise NotAllowed("A run's token opens that run and its children alone.")
         return
     require(Role.CONTRIBUTOR, run.workspace, by)
+
+
+@contextmanager
+def changing(run: Run) -> Iterator[None]:
+    """For who reads what a run has and writes it changed: nobody else writes to the run meanwhile."""
+    with transaction.atomic():
+        Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1)  # takes the row's lock
+        yield
 
 
 @transaction.atomic
@@ -152,13 +162,14 @@ def clean_text(text: str, field: str) -> str:
 @transaction.atomic
 def set_tags(run: Run, tags: dict[str, str | None], *, by: Any) -> None:
     require_writer(run, by)
-    for name, value in clean_tags(tags).items():
+    wanted = clean_tags(tags)
+    Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1)  # first, as everywhere: it takes the row's lock
+    for name, value in wanted.items():
         Tag.objects.update_or_create(run=run, name=name, defaults={"value": value})
-    Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1)
 
 
 @transaction.atomic
 def remove_tags(run: Run, names: list[str], *, by: Any) -> None:
     require_writer(run, by)
-    run.tags.filter(name__in=names).delete()
     Run.objects.filter(pk=run.pk).update(revision=F("revision") + 1)
+    run.tags.filter(name__in=names).delete()

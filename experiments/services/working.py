@@ -48,7 +48,7 @@ def adopt(run: Run) -> None:
         return
     try:
         Run.objects.adopt(run, worker=WORKER, seconds=settings.LEASE_SECONDS)
-        if run.attempt > settings.RUN_ATTEMPTS:
+        if run.fruitless_attempts >= settings.RUN_ATTEMPTS:
             times = f"{settings.RUN_ATTEMPTS} times (MLPORTAL_RUN_ATTEMPTS)"
             message = f"It was taken up {times} and never came to an end; the worker's log says why."
             failure = {"type": "Worker", "message": message}
@@ -91,7 +91,7 @@ def _with_storage(run: Run, step: Callable[[Run], None]) -> bool:
             except StorageAway as error:
                 logger.warning("Run %s waits for the storage: %s", run.uid, error)
             if STOP.wait(STORAGE_AWAY_SECONDS):
-                Run.objects.release(run)
+                Run.objects.release(run, well=True)
                 return False
 
 
@@ -128,8 +128,8 @@ def arrive(targets: Sequence[str] | None, listen: Callable[[list[str]], None] = 
 def leave() -> None:
     """This worker was asked to end: wait until its runs are given back and its builds have stopped."""
     STOP.set()
-    crew.followers.end()
-    crew.builders.end()
+    for one in crew.CREWS:
+        one.end()
 
 
 def sweep_here() -> None:

@@ -52,7 +52,11 @@ def create_workspace(name: str, *, description: str = "", by: User) -> Workspace
         raise BadInput(f"{name!r} cannot name a workspace: {error.message}", field="name") from None
     if Workspace.objects.filter(name__iexact=name).exists():
         raise Conflict(f"There is a workspace named {name} already.", field="name")
-    workspace = Workspace.objects.create(name=name, description=description)
+    try:
+        with transaction.atomic():
+            workspace = Workspace.objects.create(name=name, description=description)
+    except IntegrityError:  # somebody else was faster
+        raise Conflict(f"There is a workspace named {name} already.", field="name") from None
     Membership.objects.create(workspace=workspace, user=by, role=Role.OWNER)
     record("workspace.create", by=by, workspace=workspace, subject=name)
     for furnish in NEW_WORKSPACE:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final, TypeVar
-from urllib.parse import parse_qs
 
 import orjson
 from django.conf import settings
@@ -23,7 +22,7 @@ from mlportal.errors import NotSignedIn, PortalError
 from mlportal.mlflow_api import callers, files
 from mlportal.mlflow_api.call import Call
 from mlportal.mlflow_api.errors import MlflowError, invalid, not_there, translated
-from mlportal.mlflow_api.http import ClientGone, Receive, Scope, Send, headers_of, read_body, send_json
+from mlportal.mlflow_api.http import ClientGone, Receive, Scope, Send, headers_of, read_body, read_query, send_json
 from mlportal.mlflow_api.routes import ARTIFACT_ROUTES, ROUTES, Route
 
 T = TypeVar("T")
@@ -83,7 +82,9 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     route, path = _route(found["part"], method, rest) if "/api/2.0/" in scope["path"] else (None, "")
     if route is None:
         raise MlflowError("ENDPOINT_NOT_FOUND", f"There is no {method} {scope['path'][:300]} here.")
-    given = _query(scope) if method == "GET" else _body(await read_body(headers, receive, _limit(rest)))
+    given = (
+        read_query(scope["query_string"]) if method == "GET" else _body(await read_body(headers, receive, _limit(rest)))
+    )
     call = replace(call, given=given, path=path, is_query=method == "GET")
     await send_json(send, await in_thread(lambda: route.handle(call), writes=route.writes))
 
@@ -135,17 +136,6 @@ def _route(part: str, method: str, rest: str) -> tuple[Route | None, str]:
 
 def _limit(rest: str) -> int:
     return BATCH_BYTES if rest == "runs/log-batch" else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-
-
-def _query(scope: Scope) -> dict[str, Any]:
-    try:
-        return dict(
-            parse_qs(
-                scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=1000
-            )
-        )
-    except ValueError:
-        raise invalid("The query cannot be read.") from None
 
 
 def _body(body: bytes) -> dict[str, Any]:

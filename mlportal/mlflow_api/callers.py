@@ -71,6 +71,8 @@ def _who(authorization: str, digest: bytes, address: str) -> User | RunPrincipal
         name, _, secret = base64.b64decode(words.strip(), validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return None
+    if "\0" in name:  # PostgreSQL takes none, not even to look for it
+        return None
     if secret.startswith((ApiToken.PREFIX, RunToken.PREFIX)):
         found = _by_token(secret)
         return found if isinstance(found, RunPrincipal) or (found and found.username == name) else None

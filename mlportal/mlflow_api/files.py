@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 from django.utils.http import content_disposition_header
 
@@ -13,7 +12,7 @@ from mlportal.api.content import RANGE, bounds
 from mlportal.blobs.services import Draft
 from mlportal.mlflow_api import artifacts
 from mlportal.mlflow_api.call import Call
-from mlportal.mlflow_api.http import ClientGone, Receive, Send, send_bytes, send_json, start
+from mlportal.mlflow_api.http import ClientGone, Receive, Send, read_query, send_bytes, send_json, start
 
 CHUNK: Final = 1 << 20
 InThread = Callable[..., Awaitable[Any]]
@@ -35,8 +34,7 @@ def way_of(method: str, rest: str, query: bytes) -> Way | None:
 
 def _list_with(query: bytes) -> Way:
     async def listed(call: Call, rest: str, receive: Receive, send: Send, in_thread: InThread) -> None:
-        given = parse_qs(query.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=100)
-        call = replace(call, given=given, is_query=True)
+        call = replace(call, given=read_query(query), is_query=True)
         await send_json(send, await in_thread(lambda: artifacts.list_folder(call)))
 
     return listed

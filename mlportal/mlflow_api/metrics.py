@@ -53,7 +53,7 @@ def get_history(call: Call) -> Json:
         raise invalid(f"Invalid value {most} for parameter 'max_results' supplied. It must be a positive integer.")
     start = offset_of(call.text("page_token", required=False))
     points = services.history(run, name)
-    end = len(points) if most is None else min(len(points), start + most)
+    end = min(len(points), start + min(most or MAX_HISTORY, MAX_HISTORY))  # clients follow the token
     shape: Json = {}
     if start < end:
         shape["metrics"] = _points(name, points, range(start, end))

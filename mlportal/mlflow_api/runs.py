@@ -170,9 +170,10 @@ def log_model(call: Call) -> Json:
     if absent:
         raise invalid(f"Model json is missing mandatory fields: {sorted(absent)}")
     run = call.active_run()
-    before = run.tags.filter(name=MODEL_HISTORY).values_list("value", flat=True).first()
-    history = [*(orjson.loads(before) if before else []), model]
-    services.log_batch(run, Batch(tags={MODEL_HISTORY: orjson.dumps(history).decode()}), by=call.by)
+    with services.changing(run):
+        before = run.tags.filter(name=MODEL_HISTORY).values_list("value", flat=True).first()
+        history = [*(orjson.loads(before) if before else []), model]
+        services.log_batch(run, Batch(tags={MODEL_HISTORY: orjson.dumps(history).decode()}), by=call.by)
     return {}
 
 

@@ -25,7 +25,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from struct import unpack
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, ClassVar
 
 CHUNK = 1 << 20
 KEEP_BYTES = 1 << 16  # longer byte strings are array data: read past, not kept
@@ -226,7 +226,7 @@ class Inflate(io.RawIOBase):
                 raise EOFError
 
 
-def uncompressed(stream: io.BufferedReader) -> BinaryIO:
+def uncompressed(stream: io.BufferedReader) -> io.BufferedReader:
     """The stream to read opcodes from, chosen by the first bytes exactly as joblib chooses.
 
     Compressed streams say that they cannot seek: seeking in them would mean decompressing from the start.
@@ -249,7 +249,7 @@ def uncompressed(stream: io.BufferedReader) -> BinaryIO:
         return stream
     if raw.seekable():
         raw.seekable = lambda: False
-    return cast("BinaryIO", io.BufferedReader(raw, CHUNK))
+    return io.BufferedReader(raw, CHUNK)
 
 
 def list_skops(stream: BinaryIO, report: Callable[[str, str], None]) -> None:
@@ -288,7 +288,12 @@ def list_imports(stream: io.BufferedReader, report: Callable[[str, str], None]) 
     opcodes = uncompressed(stream)
     lister = Lister(opcodes, report)
     lister.load()
-    return "joblib" if lister.met_arrays or opcodes is not stream else "pickle"
+    met_arrays = lister.met_arrays
+    while opcodes.peek(1):  # a script may load what comes after the first one
+        lister = Lister(opcodes, report)
+        lister.load()
+        met_arrays = met_arrays or lister.met_arrays
+    return "joblib" if met_arrays or opcodes is not stream else "pickle"
 
 
 def main() -> None:
@@ -328,7 +333,7 @@ def main() -> None:
     except EOFError:
         error = "it ends too early"
     except Exception as problem:  # the file is hostile until shown otherwise: whatever it raises is an answer
-        error = f"{type(problem).__name__}: {problem}"[:300]
+        error = f"it is no model, or a damaged one ({type(problem).__name__}: {problem})"[:300]
     say("end", kind, error)
 
 

@@ -21,6 +21,7 @@ from models_registry.serving.protocol import DEFAULT_MAX_BODY
 from models_registry.serving.replica import Backoff, Limits, Replica, State
 
 EXIT_NOT_LOADED = 3  # of model_worker.py: the same file in the same environment fails the same way again
+NOT_LOADED = re.compile("the model cannot be loaded:|the entry script cannot be used:")
 POLL_SECONDS = 0.5  # of a replica that is well
 FACTS_SECONDS = 1.0
 CALL_GRACE_SECONDS = 5.0  # callers have had their 504 when a script that does not come back is ended
@@ -174,7 +175,7 @@ class Worker:
     def _after_its_end(self, replica: Replica) -> None:
         assert replica.exit is not None
         reason = "it did not answer" if self.is_silent else replica.exit.reason
-        if replica.exit.code == EXIT_NOT_LOADED:
+        if replica.exit.code == EXIT_NOT_LOADED and NOT_LOADED.search(reason):  # a model may end its process so, too
             self._give_up(_sentence(reason), replica.tail_log())
             return
         pause = self.backoff.failed(replica.exit.lived_seconds)
@@ -231,5 +232,6 @@ class Worker:
 
 def _sentence(text: str) -> str:
     """The reason as people read it: the log's last line has the time before it."""
-    text = re.sub(rf"(exit code {EXIT_NOT_LOADED}: )?\d{{4}}-\S+Z ", "", text).strip()
+    text = re.sub(rf"exit code {EXIT_NOT_LOADED}: \d{{4}}-\S+Z (?={NOT_LOADED.pattern})", "", text)
+    text = re.sub(r"\d{4}-\S+Z ", "", text).strip()
     return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -18,6 +18,7 @@ from experiments.environments import (
     Canceled,
     EnvironmentSpec,
     Interpreter,
+    InterpreterNotFound,
     Lock,
     TimedOut,
     build,
@@ -285,9 +286,15 @@ def test_no_secret_of_the_portal_reaches_uv(
     assert "UV_FIND_LINKS=" in seen and "PATH=" in seen
 
 
-def test_an_interpreter_of_another_version_is_a_mistake_of_the_caller(lock: Lock, build_it: Build) -> None:
-    with pytest.raises(ValueError, match="the lock is for Python"):
+def test_an_interpreter_of_another_minor_does_not_do(lock: Lock, build_it: Build) -> None:
+    with pytest.raises(InterpreterNotFound, match=r"The lock is for Python 3\.6\.0"):
         build_it(Lock(lock.text, lock.packages, "3.6.0", lock.platform))
+
+
+def test_another_patch_does(lock: Lock, build_it: Build) -> None:
+    """The machine was upgraded, or it is another than the one that resolved."""
+    minor = lock.python_version.rpartition(".")[0]
+    assert build_it(Lock(lock.text, lock.packages, f"{minor}.99", lock.platform)).python.exists()
 
 
 def test_the_articles_environment_trains_as_it_did_in_2020(root: Path, uv_path: Path, cache_dir: Path) -> None:

@@ -137,4 +137,4 @@ def test_the_article_resolves_as_of_its_day_and_as_of_today(
 def test_a_package_without_wheels_is_not_built_from_source(resolve_for: Resolve, interpreter: Interpreter) -> None:
     with pytest.raises(ResolveError) as caught:
         resolve_for(EnvironmentSpec(requirements=("scikit-learn==0.19.0",)))
-    assert "allow_source_builds" in caught.value.hint
+    assert "MLPORTAL_SOURCE_BUILDS" in caught.value.hint

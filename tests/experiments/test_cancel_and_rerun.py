@@ -133,6 +133,7 @@ def test_a_build_that_somebody_else_asked_for_outlives_a_canceled_run(
     assert build.cancel_requested_at is None
 
 
+@pytest.mark.django_db(transaction=True)  # the build's log is written from a thread of its own
 def test_a_run_that_comes_after_the_cancel_of_a_build_gets_another(
     submit: Submit, owner: User, version: EnvironmentVersion
 ) -> None:

@@ -56,7 +56,11 @@ def test_a_check_builds_nothing_and_raises_nothing(db: None) -> None:
     assert bad.spec is None
     assert bad.errors[0]["line"] == 5
     lacking = services.check_definition("dependencies:\n  - python=2.7\n")
-    assert lacking.errors[0]["key"] == "python"
+    assert (lacking.errors[0]["key"], lacking.errors[0]["line"]) == ("python", 2)
+    tomorrow = timezone.now().date() + timedelta(days=1)
+    assert [error["key"] for error in services.check_definition(TINY, as_of=tomorrow).errors] == ["as_of"]
+    assert services.check_definition(f"# as-of: {tomorrow}\n{TINY}").errors[0]["line"] == 1
+    assert services.check_definition(TINY, as_of=tomorrow - timedelta(days=1)).errors == []
 
 
 def test_the_curated_ones_are_installed_once_and_are_nobodys_to_change(workspace: Workspace, owner: User) -> None:

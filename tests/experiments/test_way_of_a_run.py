@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import io
 import json
 import os
 import threading
@@ -23,6 +24,7 @@ from experiments.runner import launch
 from experiments.services import dispatch, finishing, following, reaping, starting, working
 from experiments.status import RunStatus
 from mlportal.access.models import User, digest_of
+from mlportal.blobs import services as blobs
 from mlportal.errors import BadInput, NotFound
 from mlportal.node import node_name
 from tests.experiments.conftest import Submit
@@ -118,6 +120,27 @@ raise SystemExit(3)
     run = see_through(queued(code))
     assert (run.status, failure_of(run)["message"]) == (RunStatus.FAILED, "exited with code 3")
     assert any(name == STDOUT and "FIFO" in why for name, why in run.skipped_files)
+
+
+def test_what_was_uploaded_early_stays_and_the_later_file_is_named(running: Submit, owner: User) -> None:
+    run = running("open('outputs/m.bin', 'w').write('final')\nopen('outputs/same.bin', 'w').write('same')\n")
+    for path, data in (("outputs/m.bin", b"early"), ("outputs/same.bin", b"same")):
+        services.put_artifact(run, path, blobs.put(io.BytesIO(data)), by=owner)
+    starting.start(run)
+    assert following.follow(run, threading.Event())
+    finishing.finish(run)
+    assert [name for name, _ in run.skipped_files] == ["outputs/m.bin"]
+    with services.open_artifact(services.artifact(run, "outputs/m.bin")) as stream:
+        assert stream.read() == b"early"
+
+
+def test_restarts_of_the_portal_cost_a_run_nothing(running: Submit, settings: Any) -> None:
+    settings.RUN_ATTEMPTS = 3
+    run = running()
+    for _ in range(5):
+        Run.objects.release(run, well=True)
+        Run.objects.adopt(run, worker="next", seconds=60)
+    assert (run.attempt, run.fruitless_attempts) == (6, 1)
 
 
 def test_files_of_logs_are_shown_live_up_to_a_limit_and_stored_whole(

@@ -73,6 +73,18 @@ def test_every_pickle_protocol_is_listed(tmp_path: Path, model: Any, protocol: i
     assert "sklearn.svm._classes.SVC" in names(inspection)
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "compressed"])
+def test_what_comes_after_the_first_pickle_is_listed_too(tmp_path: Path, pack: Any) -> None:
+    """An entry script may load twice."""
+    canary = tmp_path / "canary"
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pack(pickle.dumps(1) + pickle.dumps(Touch(canary))))
+    inspection = inspect_model(path)
+    assert (inspection.verdict, canary.exists()) == ("dangerous", False)
+    path.write_bytes(pack(pickle.dumps(SVC()) + b"\xff"))
+    assert inspect_model(path).verdict == "unreadable"
+
+
 def test_object_arrays_and_structured_arrays_are_followed(tmp_path: Path) -> None:
     rows = np.array([["red", 1.0], ["blue", 2.0], ["red", 3.0]], dtype=object)
     model = make_pipeline(ColumnTransformer([("c", OneHotEncoder(), [0])]), RandomForestClassifier(5)).fit(

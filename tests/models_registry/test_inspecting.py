@@ -6,10 +6,14 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mlportal.access.models import User
 from models_registry import services, tasks
 from models_registry.models import ModelVersion
+from models_registry.services import inspecting
 from tests.models_registry.conftest import MakeRun, Register
+from tests.portal import wait_until
 
 
 class Touches:
@@ -21,7 +25,7 @@ class Touches:
 
 
 def inspected(version: ModelVersion) -> dict[str, Any]:
-    tasks.inspect(version.pk)
+    inspecting.inspect_version(version)
     version.refresh_from_db()
     assert version.inspection is not None
     return dict(version.inspection)
@@ -55,4 +59,16 @@ def test_the_worst_file_of_a_folder_speaks(make_run: MakeRun, contributor: User,
 def test_a_version_that_is_gone_is_no_error(iris_version: ModelVersion, contributor: User) -> None:
     number = iris_version.pk
     services.delete_version(iris_version, by=contributor)
-    tasks.inspect(number)
+    tasks.inspect_by_number(number)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_looks_into_it_aside(iris_version: ModelVersion) -> None:
+    """Celery's own threads are for what is short; a hostile file may take the whole limit."""
+
+    def seen() -> bool:
+        iris_version.refresh_from_db()
+        return iris_version.inspection is not None
+
+    tasks.inspect(iris_version.pk)
+    wait_until(seen, what="the version is inspected")

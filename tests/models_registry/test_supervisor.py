@@ -23,6 +23,7 @@ from models_registry.models import Deployment, ModelVersion
 from models_registry.services.keys import pair_of
 from models_registry.serving.asgi import score
 from models_registry.serving.supervisor import Supervisor
+from models_registry.serving.workers import EXIT_NOT_LOADED
 from tests.models_registry.conftest import DEADLY, Register, supervising, until, wait_for_status
 
 IRIS = {"data": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}
@@ -76,12 +77,13 @@ def test_deleting_ends_the_process_and_removes_the_files(deployment: Deployment,
     until(lambda: not list((home / "serving" / "revisions").iterdir()), 5)
 
 
+@pytest.mark.parametrize("code", [7, EXIT_NOT_LOADED])
 def test_a_model_that_ends_its_process_ends_as_failed_with_its_log(
-    supervisor: Supervisor, register: Register, contributor: User
+    supervisor: Supervisor, register: Register, contributor: User, code: int
 ) -> None:
-    deployment = services.deploy(register(DEADLY), by=contributor)
+    deployment = services.deploy(register(DEADLY.replace(b"7", str(code).encode())), by=contributor)
     wait_for_status(deployment, "Failed")
-    assert "ended 3 times" in deployment.failure
+    assert f"ended 3 times, at last: exit code {code}" in deployment.failure
     assert deployment.log.count("loading model.joblib") == 3
     assert {event.new for event in deployment.events.all()} == {"Transitioning", "Unhealthy", "Failed"}
 
