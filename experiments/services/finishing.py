@@ -21,6 +21,7 @@ from experiments.services import dispatch
 from experiments.services.logs import STDOUT
 from experiments.services.starting import run_directory
 from experiments.status import RunStatus
+from mlportal.access.models import AuditEvent, User
 from mlportal.blobs import services as blobs
 from mlportal.texts import storable
 
@@ -63,11 +64,20 @@ def finish(run: Run) -> None:
         if full is None:
             run.log_chunks.all().delete()  # else they are all that there is of the log
         run.tokens.all().delete()
-        Run.objects.move(run, status, reason=_how_it_ended(ended), lease_until=None, skipped_files=skipped, **fields)
+        by = canceler(run) if status == RunStatus.CANCELED else None
+        reason = f"canceled by {by.get_username()}" if by else _how_it_ended(ended)
+        Run.objects.move(run, status, reason=reason, by=by, lease_until=None, skipped_files=skipped, **fields)
     if full is None:
         shutil.rmtree(directory, ignore_errors=True)
     if run.compute_target:
         dispatch.wake_target(run.compute_target)
+
+
+def canceler(run: Run) -> User | None:
+    """Who asked for its end; the audit trail alone knows. None: nobody, or somebody whose account is gone."""
+    asked = AuditEvent.objects.filter(workspace=run.workspace, action="run.cancel", subject=run.uid)
+    found = asked.select_related("actor").first()
+    return found.actor if found else None
 
 
 def _store_files(run: Run, directory: Path) -> list[tuple[str, str]]:
