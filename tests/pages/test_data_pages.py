@@ -86,6 +86,7 @@ def test_folders_show_what_is_below_them(client: Client, files: list[Named], rea
         "top.csv",
     ]
     assert "3 files" in html and "1 file<" in html
+    assert html.count("data-relative") == 3  # a folder is as old as the newest file in it
     html = page(client, reader, "data/files/?folder=iris")
     assert "train.csv" in html and "?folder=iris/raw" in html.replace("%2F", "/") and "top.csv" not in html
     html = page(client, reader, "data/files/?folder=iris/raw")
