@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from experiments.models import ComputeTarget, Experiment, LogChunk, Run, RunEvent
+from experiments.models import ComputeTarget, Experiment, LogChunk, LoggedValue, Run, RunEvent
 from experiments.status import RunStatus
 from mlportal.access.models import User
 from tests.chromium import sign_in, watched_page
@@ -100,3 +100,22 @@ def test_long_names_widen_no_page(page: Page, run: Run) -> None:  # noqa: F811
         page.goto(address)
         too_wide = "[...document.querySelectorAll('.table-responsive')].some(box => box.scrollWidth > box.clientWidth)"
         assert not page.evaluate(too_wide), address
+
+
+def test_residuals_predictions_and_accuracy_tables_are_drawn(page: Page, run: Run) -> None:  # noqa: F811
+    logged = {
+        "residuals": {"bin_edges": [0, 1, 2], "bin_counts": [3, 4]},
+        "predictions": {"bin_edges": [0, 1, 2], "bin_averages": [0.4, 1.6], "bin_errors": [0.1, 0.2]},
+        "accuracy_table": {"probability_tables": [[[9, 1, 8, 2], [5, 0, 9, 6]]], "class_labels": ["<b>setosa"]},
+    }
+    for kind, data in logged.items():
+        LoggedValue.objects.create(run=run, kind=kind, name=kind, time=1, value={"schema_type": kind, "data": data})
+    LoggedValue.objects.create(
+        run=run, kind="residuals", name="odd", time=2, value={"schema_type": "residuals", "data": {}}
+    )
+    page.goto(f"{run.get_absolute_url()}#metrics")
+    expect(page.locator(".value-plot .main-svg").first).to_be_visible()
+    expect(page.locator(".value-plot.js-plotly-plot")).to_have_count(3)
+    expect(page.get_by_text("Show the JSON")).to_have_count(3)
+    expect(page.locator(".value-plot .legend")).to_contain_text("<b>setosa")
+    expect(page.locator("pre", has_text='"data": {}')).to_be_visible()

@@ -1,7 +1,7 @@
 // The charts of what Azure ML calls accuracy tables, predictions and residuals, by the schemas of its SDK v1.
 
 import { element } from "./format.js";
-import { layout, onThemeChange, seriesColour } from "./theme.js";
+import { label, layout, onThemeChange, seriesColour } from "./theme.js";
 
 const CONFIG = { responsive: true, displayModeBar: false };
 const CURVES = { accuracy_table: roc, predictions, residuals };
@@ -62,7 +62,7 @@ function roc({ probability_tables: tables, class_labels: labels }) {
   const lines = tables.map((table, at) => ({
     type: "scatter",
     mode: "lines+markers",
-    name: String(labels?.[at] ?? at),
+    name: label(labels?.[at] ?? at),
     x: table.map(([, fp, tn]) => share(fp, tn)),
     y: table.map(([tp, , , fn]) => share(tp, fn)),
   }));
