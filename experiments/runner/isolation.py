@@ -39,13 +39,13 @@ class Basic(Isolation):
 
     def describe(self) -> str:
         ending = (
-            "everything it starts ends with its runner (parent-death signal, subreaper)"
+            "whatever it starts ends with it"
             if linux.HAS_PRCTL
             else "this system has no prctl: processes that daemonise may outlive the run"
         )
         return (
-            "basic: clean environment, own session, resource limits, folders closed to other users (0700); "
-            f"{ending}; no filesystem or network isolation: for trusted users only"
+            "basic, for trusted users only: each run has limits, variables and folders of its own, and "
+            f"{ending}; no filesystem or network isolation"
         )
 
 

@@ -37,7 +37,7 @@ from experiments.services.experiments import (
     untrash_experiment,
     update_experiment,
 )
-from experiments.services.explain import PhaseSpan, explain_preparing, explain_scaling, phases
+from experiments.services.explain import PhaseSpan, canceled_words, explain_preparing, explain_scaling, phases
 from experiments.services.logs import LogFile, LogPart, log_files, read_log
 from experiments.services.metrics import (
     azure_metrics,
@@ -96,6 +96,7 @@ __all__ = [
     "azure_metrics",
     "cancel_build",
     "cancel_run",
+    "canceled_words",
     "changing",
     "check_definition",
     "compute_overview",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F, Q, QuerySet, Subquery
+from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from packaging.version import InvalidVersion, Version
@@ -150,9 +150,6 @@ def queue_place(run: Run) -> dict[str, Any]:
     on_target = Run.objects.filter(compute_target=target)
     position = None
     if run.status == RunStatus.QUEUED:
-        # Compared in the database: SQLite's clock writes fewer digits than Python, and compares them as text.
-        own = Subquery(on_target.filter(pk=run.pk).values("queued_at"))
-        before = Q(queued_at__lt=own) | Q(queued_at=own, pk__lt=run.pk)
-        position = on_target.filter(before, status=RunStatus.QUEUED).count() + 1
+        position = on_target.filter(pk__lt=run.pk, status=RunStatus.QUEUED).count() + 1
     busy = on_target.filter(status__in=RUN_OWNED).count()
     return {"target": target.name, "position": position, "slots": target.slots, "busy": busy}

@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Max, QuerySet, Sum
 from django.db.models.functions import Left
 from django.utils import timezone
 
@@ -133,22 +134,23 @@ class Folder:
     path: str
     files: int
     size: int
+    updated_at: datetime
 
 
 def folders_in(workspace: Workspace, path: str) -> list[Folder]:
     """The folders right below `path` (empty: the top), by name."""
     below = f"{path}/" if path else ""
     counted = with_prefix(DataFile.objects.filter(workspace=workspace), below).exclude(folder=path)
-    found: dict[str, tuple[int, int]] = {}
-    for name, files, size in (
+    found: dict[str, tuple[int, int, datetime]] = {}
+    for name, files, size, newest in (
         counted.order_by()
         .values("folder")
-        .annotate(files=Count("pk"), total=Sum("size"))
-        .values_list("folder", "files", "total")
+        .annotate(files=Count("pk"), total=Sum("size"), newest=Max("updated_at"))
+        .values_list("folder", "files", "total", "newest")
     ):
         first = name[len(below) :].partition("/")[0]
-        so_far = found.get(first, (0, 0))
-        found[first] = (so_far[0] + files, so_far[1] + size)
+        so_far = found.get(first, (0, 0, newest))
+        found[first] = (so_far[0] + files, so_far[1] + size, max(so_far[2], newest))
     return [Folder(name, f"{below}{name}", *found[name]) for name in sorted(found, key=str.casefold)]
 
 

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from experiments.models import EnvironmentBuild, Run
-from experiments.services import building, compute, environments
+from experiments.services import building, compute, environments, finishing
 from experiments.status import BuildStatus, Phase, RunStatus
+
+LONG_WAIT = 2  # seconds; a free slot is taken sooner
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,14 @@ def _place(build: EnvironmentBuild) -> str:
 
 
 def _scaling(run: Run) -> str:
-    if run.started_at:
-        return f"Taken by {run.node}."
+    if run.started_at and run.queued_at:
+        waited = (run.started_at - run.queued_at).total_seconds()
+        target = run.compute_target and run.compute_target.name
+        return (
+            f"Waited for a free slot of {target}; taken by {run.node}."
+            if waited > LONG_WAIT
+            else f"Taken by {run.node}."
+        )
     if run.status != RunStatus.QUEUED:
         return ""
     place = compute.queue_place(run)
@@ -112,11 +120,25 @@ def _scaling(run: Run) -> str:
     return " ".join([words, *(building.why_failed(build) for build in building.failures_on_target(run))])
 
 
+def canceled_words(run: Run) -> str:
+    """ "Canceled by olga."; empty for a run that was not."""
+    end = next((event for event in run.events.all() if event.new == RunStatus.CANCELED), None)
+    if end is None:
+        return ""
+    if end.reason == finishing.STOPPED:
+        return "Ended when the portal was stopped."
+    return f"Canceled by {end.actor}." if end.actor else "Canceled."
+
+
 def _running(run: Run) -> str:
+    if run.status == RunStatus.CANCELED:
+        return canceled_words(run)
+    if run.cancel_requested_at and not run.is_final:
+        return "Cancel was requested."
     if run.is_client_side:
         return "Its client ended." if run.ended_at else "Its client runs it, outside of the portal."
     if run.finalizing_at is None:
-        return "Cancel was requested." if run.cancel_requested_at else "The script runs."
+        return "The script runs."
     if run.exit_code is not None:
         return f"The script exited with code {run.exit_code}."
     return f"The script was ended by signal {run.exit_signal}." if run.exit_signal else "The script ended."

@@ -22,6 +22,7 @@ from experiments.services import dispatch
 from experiments.services.logs import STDOUT
 from experiments.services.starting import run_directory
 from experiments.status import RunStatus
+from mlportal.access.models import AuditEvent, User
 from mlportal.blobs import services as blobs
 from mlportal.texts import storable
 
@@ -39,6 +40,9 @@ REASONS = {
 }
 
 
+STOPPED = "ended when the portal was stopped"  # by its own Ctrl-C: nobody asked
+
+
 class DiskFull(Exception):
     """The store has no room for what the run left."""
 
@@ -48,8 +52,9 @@ def finish(run: Run) -> None:
     directory = run_directory(run)
     launch.kill_leftovers(directory)
     ended = launch.read_exit(directory)
+    run.refresh_from_db(fields=["cancel_requested_at"])
     if run.status == RunStatus.RUNNING:
-        Run.objects.move(run, RunStatus.FINALIZING, reason=_how_it_ended(ended))
+        Run.objects.move(run, RunStatus.FINALIZING, reason=_how_it_ended(run, ended))
     full: DiskFull | None = None
     skipped: list[tuple[str, str]] = []
     try:
@@ -64,11 +69,20 @@ def finish(run: Run) -> None:
         if full is None:
             run.log_chunks.all().delete()  # else they are all that there is of the log
         run.tokens.all().delete()
-        Run.objects.move(run, status, reason=_how_it_ended(ended), lease_until=None, skipped_files=skipped, **fields)
+        by = canceler(run) if status == RunStatus.CANCELED else None
+        reason = f"canceled by {by.get_username()}" if by else _how_it_ended(run, ended)
+        Run.objects.move(run, status, reason=reason, by=by, lease_until=None, skipped_files=skipped, **fields)
     if full is None:
         shutil.rmtree(directory, ignore_errors=True)
     if run.compute_target:
         dispatch.wake_target(run.compute_target)
+
+
+def canceler(run: Run) -> User | None:
+    """Who asked for its end; the audit trail alone knows. None: nobody, or somebody whose account is gone."""
+    asked = AuditEvent.objects.filter(workspace=run.workspace, action="run.cancel", subject=run.uid)
+    found = asked.select_related("actor").first()
+    return found.actor if found else None
 
 
 def _store_files(run: Run, directory: Path) -> list[tuple[str, str]]:
@@ -145,7 +159,7 @@ def _failure(run: Run, ended: Exit | None, directory: Path) -> dict[str, Any]:
             return failure
     failure |= _read_traceback(directory)
     if not failure["message"]:
-        failure["message"] = _how_it_ended(ended)
+        failure["message"] = _how_it_ended(run, ended)
     return failure
 
 
@@ -183,13 +197,13 @@ def _in_snapshot(file: str, directory: Path) -> str:
     return file.removeprefix(f"{directory}/work/")
 
 
-def _how_it_ended(ended: Exit | None) -> str:
+def _how_it_ended(run: Run, ended: Exit | None) -> str:
     if ended is None:
         return REASONS["lost"]
     if ended.reason in REASONS:
         return REASONS[ended.reason]
     if ended.reason == "canceled":
-        return "canceled on request"
+        return STOPPED if run.cancel_requested_at is None else "canceled on request"
     if ended.signal:
         return f"ended by signal {ended.signal}"
     return f"exited with code {ended.exit_code}"

@@ -29,7 +29,7 @@ def run_directory(run: Run) -> Path:
 
 
 def take_next(target: ComputeTarget, *, worker: str) -> Run | None:
-    """Claim the run that has waited longest, when the target has a free slot. None: nothing to take here, or not yet.
+    """Claim the run that was submitted first, when the target has a free slot. None: nothing to take here, or not yet.
 
     The row of the target is locked meanwhile, so that two workers do not both take its last slot.
     """
@@ -39,7 +39,7 @@ def take_next(target: ComputeTarget, *, worker: str) -> Run | None:
         if on_target.filter(status__in=RUN_OWNED).count() >= target.slots:
             return None
         waiting = on_target.filter(status=RunStatus.QUEUED).select_related("environment_version")
-        for run in waiting.order_by("queued_at", "pk"):
+        for run in waiting.order_by("pk"):
             assert run.environment_version is not None  # else it is not queued
             if building.is_built_here(run.environment_version):
                 try:

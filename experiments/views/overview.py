@@ -24,8 +24,9 @@ EXAMPLES = {
 def overview(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     runs = Run.objects.kept().visible_to(request.user).in_workspace(request.workspace)
     rows = runs.select_related("experiment", "workspace", "created_by")
-    active = list(rows.filter(status__in=RUN_ACTIVE)[: LATEST * 2])
-    latest = list(rows.exclude(status__in=RUN_ACTIVE)[:LATEST])
+    parents = rows.filter(parent=None)  # children are on the page of theirs
+    active = list(parents.filter(status__in=RUN_ACTIVE)[: LATEST * 2])
+    latest = list(parents.exclude(status__in=RUN_ACTIVE)[:LATEST])
     state = runs_state([*active, *latest])
     if is_known(request, state):
         return HttpResponse(status=204)

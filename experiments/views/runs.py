@@ -97,6 +97,7 @@ def _context(request: WorkspaceRequest, run: Run) -> dict[str, Any]:
         "api": _api(run),
         "may_write": request.role.includes(Role.CONTRIBUTOR),
         "ending": ending_in_words(run),
+        "canceled": services.canceled_words(run),
         "phases": services.phases(run),
         "preparing": preparing,
         "rerun_problem": _rerun_problem(run),

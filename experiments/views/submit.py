@@ -40,7 +40,8 @@ def submit(request: WorkspaceRequest, workspace: str) -> HttpResponse:
         "targets": [item | {"free": max(0, item["slots"] - item["busy"])} for item in services.compute_overview(here)],
         "datasets": datasets,
         "experiments": _experiments(request, here),
-        "experiment": _last_experiment(request, here),
+        "experiment": _last_used(request, here, "experiment__name"),
+        "target": _last_used(request, here, "compute_target__name") or "local",
         "limits": _limits(),
         "wall_minutes": round(settings.RUN_WALL_SECONDS / 60),
         "data": _data(here, clone) | {"datasets": datasets},
@@ -105,10 +106,10 @@ def _experiments(request: WorkspaceRequest, workspace: Workspace) -> list[str]:
     return list(found.order_by("-pk").values_list("name", flat=True)[:OFFERED_EXPERIMENTS])
 
 
-def _last_experiment(request: WorkspaceRequest, workspace: Workspace) -> str:
-    """The one that this person submitted to last."""
+def _last_used(request: WorkspaceRequest, workspace: Workspace, field: str) -> str:
+    """The experiment or target that this person submitted to last."""
     runs = Run.objects.visible_to(request.user).in_workspace(workspace).filter(created_by=request.user.pk)
-    return runs.values_list("experiment__name", flat=True).first() or ""
+    return runs.exclude(compute_target=None).values_list(field, flat=True).first() or ""
 
 
 def _limits() -> dict[str, int]:

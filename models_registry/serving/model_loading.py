@@ -1,5 +1,6 @@
 """Opens a model's file, or says in a person's words why that cannot be done. Python 3.6, run by the model worker."""
 
+import os
 import pickle
 from typing import Any
 
@@ -34,5 +35,14 @@ def load_model(path: str) -> Any:
         else:
             hint = "usually another version of a package than the model was saved with"
         raise CannotLoad("AttributeError: %s (%s)" % (error, hint)) from None
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        IndexError,
+    ) as error:  # the first bytes mean nothing, or there are no more
+        what = "%s: %s" % (type(error).__name__, error)
+        raise CannotLoad(
+            "%s is no pickle or joblib file, or not a whole one (%s)" % (os.path.basename(path), what)
+        ) from None
     except Exception as error:
         raise CannotLoad("%s: %s" % (type(error).__name__, error)) from error

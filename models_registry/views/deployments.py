@@ -154,7 +154,7 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "build": build,
         "usual_seconds": usual_seconds(build.version) if build else None,
         "example": example,
-        "has_form": bool(example or found.signature),
+        "has_form": status != S.STOPPED and bool(example or found.signature),
         "has_script": has_script,
         "versions": found.revision.versions,
         "example_text": pretty(example) if example else "",

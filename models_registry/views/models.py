@@ -15,7 +15,7 @@ from mlportal.pages.paging import page_of
 from mlportal.pages.polling import is_known, state_of
 from models_registry import services
 from models_registry.forms import ServiceForm, VersionForm
-from models_registry.models import Deployment, ModelVersion, RegisteredModel
+from models_registry.models import Deployment, ModelVersion, Part, RegisteredModel
 
 WORST_FIRST = {"dangerous": 0, "unknown": 1, "known": 2}
 
@@ -35,9 +35,10 @@ def models(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     versions = {
         version.pk: version for version in _related(ModelVersion.objects.filter(pk__in=[m.newest for m in page]))
     }
+    in_service = _in_service(list(page))
     context = {
         "page": page,
-        "rows": [(model, versions.get(model.newest)) for model in page],
+        "rows": [(model, versions.get(model.newest), in_service[model.pk]) for model in page],
         "text": text,
         "may_change": request.role.includes(Role.CONTRIBUTOR),
     }
@@ -150,6 +151,17 @@ def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
         "may_change": request.role.includes(Role.CONTRIBUTOR),
         "is_latest": found.version == found.model.last_version,
     }
+
+
+def _in_service(models: list[RegisteredModel]) -> dict[int, list[tuple[Deployment, int]]]:
+    """By the key of each model: the services that are to be made of it, with the number of the version."""
+    parts = Part.objects.filter(version__model__in=models).exclude(revision__wanted_by=None)
+    wanted_by = Prefetch("revision__wanted_by", Deployment.objects.select_related("workspace"))
+    found: dict[int, list[tuple[Deployment, int]]] = {model.pk: [] for model in models}
+    for part in parts.select_related("version", "revision").prefetch_related(wanted_by):
+        for deployment in part.revision.wanted_by.all():
+            found[part.version.model_id].append((deployment, part.version.version))
+    return {pk: sorted(pairs, key=lambda pair: (pair[0].name, -pair[1])) for pk, pairs in found.items()}
 
 
 def _related(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:

@@ -1,4 +1,5 @@
-// Keeps <time data-relative> ("5 min ago") and <span data-since> (a duration that grows) up to date.
+// Keeps <time data-relative> ("5 min ago") and <span data-since> (a duration that grows) up to date, and writes
+// <time data-clock> as the clock of the browser has it.
 // The words are those of mlportal/pages/wording.py.
 
 export function durationWords(seconds) {
@@ -23,6 +24,7 @@ export function elapsedWords(seconds) {
   return months < 24 ? `${months} months ago` : `${Math.floor(months / 12)} years ago`;
 }
 
+const clock = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
 export function updateTimes(root = document) {
@@ -36,6 +38,12 @@ export function updateTimes(root = document) {
       element.title = exact.format(when);
     }
   }
+  for (const element of root.querySelectorAll("time[data-clock]:not([data-local])")) {
+    const when = new Date(element.dateTime);
+    element.dataset.local = "1";
+    element.textContent = clock.format(when);
+    element.title = exact.format(when);
+  }
   for (const element of root.querySelectorAll("[data-since]")) {
     const seconds = (now - new Date(element.dataset.since)) / 1000;
     element.textContent = durationWords(seconds < 60 ? Math.floor(Math.max(seconds, 1)) : seconds).replace(/\.0 s$/, " s");
@@ -45,4 +53,5 @@ export function updateTimes(root = document) {
 updateTimes();
 setInterval(() => document.hidden || updateTimes(), 1000);
 document.addEventListener("htmx:afterSwap", () => updateTimes());
+document.addEventListener("part:exchanged", () => updateTimes());
 document.addEventListener("visibilitychange", () => document.hidden || updateTimes());

@@ -92,6 +92,7 @@ def test_log_and_metrics_grow_while_the_script_runs(page: Page, portal: Portal) 
         uid = client.submit(BOOSTING, "train_boosting.py", definition, arguments=["--seconds", "15"])
         page.goto(f"/w/default/runs/{uid}/#logs")
         expect(page.get_by_label("Log content")).to_contain_text("round 1 of", timeout=LONG)
+        expect(page.locator("[role=tabpanel]:visible")).to_have_attribute("id", "panel-logs")
         assert client.run(uid)["status"] == "Running"
         expect(page.get_by_label("Log content")).to_contain_text("round 100 of")
         page.get_by_role("tab", name="Metrics").click()
@@ -111,4 +112,7 @@ def test_a_run_is_canceled_after_a_confirmation(page: Page, portal: Portal) -> N
         page.get_by_role("button", name="Cancel").click()
         page.get_by_role("button", name="Cancel the run").click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("Canceled", timeout=LONG)
+        expect(page.get_by_role("heading", level=1)).to_be_focused()
+        expect(page.locator("[data-announce]")).to_have_text("Canceled")
+        expect(page.locator("#panel-overview")).to_contain_text("Canceled by admin.")
         assert client.run(uid)["status"] == "Canceled"

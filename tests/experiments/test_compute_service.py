@@ -4,14 +4,15 @@ from django.conf import settings
 
 from experiments import environments as conda
 from experiments import services
-from experiments.models import ComputeNode, ComputeTarget
+from experiments.models import ComputeNode, ComputeTarget, Run
+from experiments.querysets.runs import from_now
 from experiments.services import compute, starting
 from experiments.status import RunStatus
 from mlportal.node import node_name
 from tests.experiments.conftest import Submit
 
 
-def test_a_target_gives_no_more_than_its_slots_and_the_longest_waiting_first(
+def test_a_target_gives_no_more_than_its_slots_and_the_first_submitted_first(
     queued: Submit, target: ComputeTarget
 ) -> None:
     runs = [queued() for _ in range(4)]
@@ -25,6 +26,24 @@ def test_a_target_gives_no_more_than_its_slots_and_the_longest_waiting_first(
     assert first is not None
     type(first).objects.move(first, RunStatus.FAILED)
     assert starting.take_next(target, worker="w") == runs[2]
+
+
+def test_runs_start_as_they_were_submitted_however_their_environments_became_ready(
+    queued: Submit, target: ComputeTarget
+) -> None:
+    first, second = queued(), queued()
+    Run.objects.filter(pk=first.pk).update(queued_at=from_now(60))
+    first.refresh_from_db()
+    assert [services.explain_scaling(run)["position"] for run in (first, second)] == [1, 2]
+    assert starting.take_next(target, worker="w") == first
+
+
+def test_a_wait_for_a_slot_is_told_as_one(running: Submit) -> None:
+    run = running()
+    assert services.phases(run)[1].reason == f"Taken by {run.node}."
+    Run.objects.filter(pk=run.pk).update(queued_at=from_now(-60))
+    run.refresh_from_db()
+    assert services.phases(run)[1].reason == f"Waited for a free slot of local; taken by {run.node}."
 
 
 def test_an_administrator_s_number_of_slots_stays(target: ComputeTarget) -> None:

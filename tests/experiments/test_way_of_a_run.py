@@ -254,7 +254,9 @@ time.sleep(60)
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELED
     assert "asked" in log_of(run)
-    assert [event.new for event in run.events.all()].count("Canceled") == 1
+    canceled = [event for event in run.events.all() if event.new == "Canceled"]
+    assert [(event.reason, event.actor) for event in canceled] == [("canceled by olga", owner)]
+    assert services.phases(run)[2].reason == services.canceled_words(run) == "Canceled by olga."
 
 
 def test_a_worker_that_is_asked_to_end_gives_the_run_back_and_the_next_one_goes_on(

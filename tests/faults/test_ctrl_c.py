@@ -39,6 +39,7 @@ def test_the_ends_of_a_portal(tmp_path: Path) -> None:
     portal.start("--leave-runs")
     with portal.client() as client:
         assert client.wait(sleeper, seconds=30)["status"] == "Canceled"
+        assert client.get(f"runs/{sleeper}/events/")[-1]["reason"] == "ended when the portal was stopped"
         assert client.log(sleeper) == "on\n"
         left = submit(client, tmp_path, STEADY, "500", "10")
         is_at(client, left, 30)

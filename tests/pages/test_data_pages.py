@@ -86,11 +86,12 @@ def test_folders_show_what_is_below_them(client: Client, files: list[Named], rea
         "top.csv",
     ]
     assert "3 files" in html and "1 file<" in html
+    assert html.count("data-relative") == 3  # a folder is as old as the newest file in it
     html = page(client, reader, "data/files/?folder=iris")
     assert "train.csv" in html and "?folder=iris/raw" in html.replace("%2F", "/") and "top.csv" not in html
     html = page(client, reader, "data/files/?folder=iris/raw")
     assert "&lt;b&gt;&amp;x.csv" in html and "<b>" not in html and "path=iris%2Fraw%2F%3Cb%3E%26x.csv" in html
-    assert "Nothing in this folder" in page(client, reader, "data/files/?folder=no/such%00thing")
+    assert "Nothing in this folder" in page(client, reader, "data/files/?folder=no/such thing")
 
 
 def test_who_may_delete_from_the_store(

@@ -71,6 +71,26 @@ def test_the_overview_tells_what_runs_from_what_ran(
     assert "First steps" not in html
 
 
+def test_children_do_not_push_runs_off_the_overview(
+    client: Client, workspace: Workspace, owner: User, make_run: MakeRun
+) -> None:
+    parent = make_run(name="the sweep")
+    for number in range(12):
+        make_run(name=f"child {number}", parent=parent)
+    client.force_login(owner)
+    html = client.get("/w/lab/").content.decode()
+    assert "the sweep" in html and "child 1" not in html
+
+
+def test_filters_that_find_nothing_are_cleared_by_a_button(
+    client: Client, workspace: Workspace, owner: User, make_run: MakeRun
+) -> None:
+    make_run()
+    client.force_login(owner)
+    html = client.get("/w/lab/experiments/iris/", {"q": "zzz", "sort": "number"}).content.decode()
+    assert 'href="/w/lab/experiments/iris/?sort=number">Clear the filters' in html
+
+
 def test_the_overview_is_drawn_anew_only_when_something_changed(
     client: Client, workspace: Workspace, owner: User, make_run: MakeRun
 ) -> None:
@@ -104,7 +124,7 @@ def test_experiments_are_found_by_name(client: Client, workspace: Workspace, own
     found = client.get("/w/lab/experiments/", {"q": "BOOST"}).content.decode()
     assert "/experiments/boosting/" in found
     assert "/experiments/iris/" not in found
-    assert "Nothing found" in client.get("/w/lab/experiments/", {"q": "x\0"}).content.decode()
+    assert "Nothing found" in client.get("/w/lab/experiments/", {"q": "x\ufffd"}).content.decode()
 
 
 def test_the_columns_are_the_metrics_that_most_runs_have(

@@ -348,3 +348,23 @@ def test_a_script_with_two_models_is_shown_with_all_of_it(
     assert "&quot;factor&quot;: 2.5" in text_of(carl.get(page))
     assert "src/score.py" in text_of(carl.get("/w/lab/deployments/"))
     assert "both" in text_of(carl.get("/w/lab/models/wine/"))
+
+
+def test_the_list_of_models_names_the_services_of_older_versions(
+    carl: Client, register: Register, deployment: Deployment
+) -> None:
+    register()
+    text = text_of(carl.get("/w/lab/models/"))
+    assert "Version 2" in text and "/w/lab/deployments/flowers/" in text
+    assert 'title="Version 1">:1</a>' in text
+    carl.post("/w/lab/deployments/flowers/redeploy/", {"version": "2"})
+    text = text_of(carl.get("/w/lab/models/"))
+    assert "/w/lab/deployments/flowers/" in text and ":2</a>" not in text and ":1</a>" not in text
+
+
+def test_a_stopped_service_offers_no_send(carl: Client, deployment: Deployment) -> None:
+    as_is(deployment, DeploymentStatus.HEALTHY, signature={"class": "SVC", "versions": {}, "python": "3.12"})
+    assert "data-console" in text_of(carl.get("/w/lab/deployments/flowers/"))
+    carl.post("/w/lab/deployments/flowers/stop/")
+    text = text_of(carl.get("/w/lab/deployments/flowers/"))
+    assert "It is stopped." in text and "data-console" not in text

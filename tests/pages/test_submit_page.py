@@ -62,7 +62,18 @@ def test_a_stranger_finds_nothing(client: Client, workspace: Workspace, stranger
 
 def test_a_reader_is_told_why_the_page_is_not_for_them(client: Client, workspace: Workspace, reader: User) -> None:
     html = submit_page(client, reader)
-    assert "needs the role contributor" in html and "<fieldset disabled>" in html
+    assert "needs the role contributor" in html and 'href="/w/lab/members/"' in html
+    assert 'id="submit-form"' not in html and "js/submit/main" not in html
+
+
+def test_the_target_is_the_one_that_this_person_used_last(client: Client, run: Run, owner: User) -> None:
+    chosen = re.compile(r'<option value="([^"]+)" selected>\1: ')
+    other = ComputeTarget.objects.create(name="a-box")
+    found = chosen.search(submit_page(client, owner))
+    assert found is not None and found[1] == "local"
+    Run.objects.filter(pk=run.pk).update(compute_target=other)
+    found = chosen.search(submit_page(client, owner))
+    assert found is not None and found[1] == "a-box"
 
 
 def test_the_experiment_is_the_one_that_this_person_used_last(

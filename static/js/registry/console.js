@@ -39,18 +39,19 @@ async function send(form) {
       body: part(form, "request").value,
     });
     const text = await response.text();
-    show(form, response.status, response.ok, layOut(text), performance.now() - started);
+    show(form, response.status, layOut(text), performance.now() - started);
   } catch (error) {
-    show(form, "no answer", false, String(error.message ?? error), performance.now() - started);
+    show(form, "no answer", String(error.message ?? error), performance.now() - started);
   } finally {
     button.disabled = false;
   }
 }
 
-function show(form, status, good, text, milliseconds) {
+// A status has the colour that it has among the last requests.
+function show(form, status, text, milliseconds) {
   const badge = part(form, "status");
   badge.textContent = status;
-  badge.className = `badge ${good ? "bg-green-lt" : "bg-red-lt"}`;
+  badge.className = `badge ${status < 300 ? "bg-green-lt" : status < 500 ? "bg-yellow-lt" : "bg-red-lt"}`;
   part(form, "latency").textContent = `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms, from this browser and back`;
   part(form, "response").textContent = text;
   part(form, "answer").hidden = false;

@@ -17,15 +17,15 @@ export class MetricChart {
     this.count = 0;
     this.visible = false;
     this.series = null;
-    this.plot = element("div", { class: "metric-plot", role: "img", "aria-label": `Chart of ${name}; its numbers are in the summary table` });
+    this.plot = element("div", { class: "metric-plot", role: "group", "aria-label": `Chart of ${name}; its numbers are in the summary table` });
     this.note = element("span", { class: "text-secondary small me-auto" });
     const png = element("button", { class: "btn btn-sm btn-ghost-secondary", type: "button" }, "PNG");
     const csv = element("button", { class: "btn btn-sm btn-ghost-secondary", type: "button" }, "CSV");
-    png.setAttribute("aria-label", `Download the chart of ${name} as a picture`);
-    csv.setAttribute("aria-label", `Download all points of ${name} as CSV`);
+    png.setAttribute("aria-label", `PNG: chart of ${name}`);
+    csv.setAttribute("aria-label", `CSV: all points of ${name}`);
     png.addEventListener("click", () => this.#savePicture());
     csv.addEventListener("click", () => actions.csv(name));
-    const title = element("h3", { class: "card-title text-truncate", title: name }, name);
+    const title = element("h2", { class: "card-title text-truncate", title: name }, name);
     this.element = element(
       "div",
       { class: "col-lg-6 metric-card", "data-metric": name },

@@ -2,6 +2,7 @@
 
 import { element } from "./format.js";
 import { ApiError, api } from "./http.js";
+import { focusAgain } from "./parts.js";
 
 /** Sends every `form[data-api]` as JSON and then follows its `data-then`: "refresh", or "go" to the answer's page. */
 export function setUpForms(root, refresh) {
@@ -10,7 +11,8 @@ export function setUpForms(root, refresh) {
     if (!form || event.defaultPrevented) return;
     event.preventDefault();
     const buttons = [...form.querySelectorAll("button")].filter((button) => !button.disabled);
-    for (const button of buttons) button.disabled = true;
+    const focused = form.contains(document.activeElement) && document.activeElement.id;
+    for (const button of buttons) button.disabled = true; // which takes the focus from them
     tell(form, null);
     try {
       const answer = await api(form.dataset.api, { method: form.dataset.method ?? "POST", json: bodyOf(form) });
@@ -21,6 +23,7 @@ export function setUpForms(root, refresh) {
       tell(form, error);
     }
     for (const button of buttons) button.disabled = false;
+    if (focused && document.activeElement === document.body) focusAgain(focused);
   });
 }
 

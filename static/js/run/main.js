@@ -31,6 +31,9 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   history.replaceState(null, "", "#logs");
   tabs.show("logs", "error");
+  const box = panel("logs").querySelector("[data-log=box]"); // on a phone it is a screen further down
+  box.scrollIntoView({ block: "start" });
+  box.focus({ preventScroll: true });
 });
 
 stream.addEventListener("run", ({ detail: run }) => {
@@ -48,7 +51,17 @@ stream.addEventListener("connection", ({ detail }) => tellConnection(detail));
 
 let buildText = "";
 let buildSeen = 0;
-document.addEventListener("part:exchanged", () => writeBuild());
+document.addEventListener("part:exchanged", ({ detail: part }) => {
+  writeBuild();
+  if (part === "header") announceStatus();
+});
+
+// Outside of the parts: a screen reader reads what changes in a region, not a region that is exchanged.
+function announceStatus() {
+  const region = document.querySelector("[data-announce]");
+  const words = [...document.querySelectorAll("h1 .status, h1 .badge")].map((part) => part.textContent.trim()).join(", ");
+  if (region.textContent !== words) region.textContent = words;
+}
 
 function showBuild({ after, text }) {
   if (after <= buildSeen) return; // a new connection tells the log from its start

@@ -45,14 +45,20 @@ export class Parts {
       if (!old || old.innerHTML === part.innerHTML || old.querySelector("input:focus, textarea:focus")) continue;
       const open = new Set([...old.querySelectorAll("details[open][id]")].map((details) => details.id));
       const shut = new Set([...old.querySelectorAll("details[id]:not([open])")].map((details) => details.id));
-      const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+      const focused = old.contains(document.activeElement) && document.activeElement.id;
       old.replaceWith(part);
       for (const details of part.querySelectorAll("details[id]")) {
         if (open.has(details.id)) details.open = true;
         if (shut.has(details.id)) details.open = false;
       }
-      if (focused) document.getElementById(focused)?.focus();
+      if (focused) focusAgain(focused);
       part.dispatchEvent(new CustomEvent("part:exchanged", { bubbles: true, detail: part.dataset.part }));
     }
   }
+}
+
+/** Focuses what stands under the id now; the heading when it is gone, or can be pressed no more. */
+export function focusAgain(id) {
+  const found = document.getElementById(id);
+  (found && !found.disabled ? found : document.querySelector("h1")).focus({ preventScroll: true });
 }

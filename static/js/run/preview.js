@@ -8,7 +8,7 @@ const IMAGES = /\.(?:png|jpe?g|gif|webp)$/i;
 /** Fills `box` with the file at `url`: at most `limit` bytes of text, or a picture. */
 export async function preview(box, { url, download, name, size, limit }) {
   const link = download ? element("a", { class: "btn btn-sm", href: download }, "Download") : null;
-  const title = element("h3", { class: "card-title text-break" }, name);
+  const title = element("h2", { class: "card-title text-break" }, name);
   const header = element("div", { class: "card-header" }, title, element("div", { class: "card-actions" }, link));
   const body = element("div", { class: "card-body p-0 preview-body", tabindex: "0", "aria-busy": "true" }, message("Loading…"));
   box.replaceChildren(header, body);

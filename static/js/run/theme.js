@@ -31,6 +31,11 @@ export function layout(overrides = {}) {
   };
 }
 
+/** The text as it is: plotly reads a little HTML in its labels, and what a run says is text. */
+export function label(text) {
+  return String(text).replace(/[<>&]/g, (sign) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[sign]);
+}
+
 /** Calls `draw` whenever the page turns dark or light. */
 export function onThemeChange(draw) {
   new MutationObserver(draw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-bs-theme"] });

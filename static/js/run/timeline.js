@@ -1,7 +1,7 @@
 // The four phases as a Gantt that grows while the run does. The table beside it says the same in words.
 
 import { durationWords as duration } from "../time.js";
-import { PHASE_COLOURS, layout, onThemeChange } from "./theme.js";
+import { PHASE_COLOURS, label, layout, onThemeChange } from "./theme.js";
 
 const TICK = 500;
 
@@ -73,8 +73,6 @@ export class Timeline {
   }
 }
 
-// Plotly reads a little HTML in its labels; what a run says is text.
 function wrapped(text) {
-  const safe = (text ?? "").replace(/[<>&]/g, (sign) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[sign]);
-  return safe.replace(/(.{50,70}) /g, "$1<br>");
+  return label(text ?? "").replace(/(.{50,70}) /g, "$1<br>");
 }

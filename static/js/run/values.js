@@ -1,5 +1,6 @@
 // What a script logged besides numbers: texts, lists, rows, tables, images, confusion matrices. All of it as text nodes.
 
+import { curveOf } from "./curves.js";
 import { element, number } from "./format.js";
 
 const ROWS = 200; // of one table that are shown
@@ -26,19 +27,19 @@ function textsCard(groups) {
 
 function valueCard(group, imageUrl) {
   const { kind, name, description } = group[0];
-  const draw = { list: drawList, row: drawRows, table: drawTables, image: drawImages, confusion_matrix: drawMatrix }[kind] ?? drawObject;
+  const draw = { list: drawList, row: drawRows, table: drawTables, image: drawImages, confusion_matrix: drawMatrix }[kind] ?? drawCurve;
   return card(name, description, draw(group.map((item) => item.value), name, imageUrl), kind !== "image");
 }
 
 function card(title, description, content, flush) {
-  const header = element("div", { class: "card-header" }, element("h3", { class: "card-title text-truncate", title }, title));
-  const note = description ? element("div", { class: "card-body py-2 text-secondary" }, description) : null;
+  const header = element("div", { class: "card-header" }, element("h2", { class: "card-title text-truncate", title }, title));
+  const note = description ? element("div", { class: "card-body py-2 flex-grow-0 text-secondary" }, description) : null;
   const body = flush ? content : element("div", { class: "card-body" }, content);
   return element("div", { class: "col-lg-6" }, element("div", { class: "card h-100" }, header, note, body));
 }
 
 function scrolling(content) {
-  return element("div", { class: "table-responsive value-scroll", tabindex: "0" }, content);
+  return element("div", { class: "table-responsive value-scroll as-written", tabindex: "0" }, content);
 }
 
 function table(columns, rows) {
@@ -66,7 +67,7 @@ function unflag(value) {
 
 function drawList(lists) {
   const longest = Math.max(...lists.map((list) => list.length));
-  const columns = ["", ...(lists.length === 1 ? ["value"] : lists.map((_, at) => `list ${at + 1}`))];
+  const columns = ["index", ...(lists.length === 1 ? ["value"] : lists.map((_, at) => `list ${at + 1}`))];
   const rows = Array.from({ length: longest }, (_, at) => [at, ...lists.map((list) => (at < list.length ? list[at] : ""))]);
   return table(columns, rows);
 }
@@ -89,10 +90,16 @@ function drawTables(tables) {
 function drawImages(paths, name, imageUrl) {
   const images = paths.map((path, at) => {
     const image = element("img", { src: imageUrl(path), alt: `${name}${paths.length > 1 ? ` ${at + 1}` : ""}`, loading: "lazy", class: "img-fluid logged-image" });
-    image.addEventListener("error", () => image.replaceWith(element("p", { class: "text-secondary mb-0" }, `${path} can be seen when the run has ended.`)));
+    image.addEventListener("error", () => image.replaceWith(notDrawn(path, imageUrl(path))));
     return image;
   });
   return element("div", {}, ...images);
+}
+
+// Not stored yet, or a picture of a kind that is not shown here, such as an SVG: it may hold a script.
+function notDrawn(path, url) {
+  const download = element("a", { href: url, download: "" }, `Download ${path}`);
+  return element("p", { class: "text-secondary mb-0" }, download, ": it cannot be shown here, or not before the run has ended.");
 }
 
 // Azure's schema: {"schema_type": "confusion_matrix", "data": {"class_labels": […], "matrix": [[…]]}}
@@ -106,13 +113,21 @@ function drawMatrix(values) {
   const rows = data.matrix.map((row, at) => {
     const cells = row.map((count) => {
       const share = Number.isFinite(count) ? count / most : 0;
-      const made = element("td", { class: `text-center font-monospace matrix-cell${share > 0.55 ? " is-strong" : ""}` }, number(count));
+      const made = element("td", { class: "text-center font-monospace matrix-cell" }, number(count));
       made.style.setProperty("--share", share.toFixed(3));
       return made;
     });
     return element("tr", {}, element("th", { scope: "row" }, String(labels[at] ?? at)), ...cells);
   });
   return scrolling(element("table", { class: "table card-table matrix" }, element("thead", {}, head), element("tbody", {}, ...rows)));
+}
+
+// Azure draws these; what is not of Azure's shape is shown as it is.
+function drawCurve(values, name) {
+  const { kind, data } = values.at(-1)?.schema_type ? { kind: values.at(-1).schema_type, data: values.at(-1).data } : {};
+  const plot = curveOf(kind, data, name);
+  if (!plot) return drawObject(values);
+  return element("div", {}, plot, element("details", { class: "px-3 pb-3" }, element("summary", {}, "Show the JSON"), drawObject(values)));
 }
 
 function drawObject(values) {
