@@ -151,6 +151,13 @@ def _of_no_portal(url: str, status: int) -> PortalError:
             "The portal at {} does not answer at the moment (HTTP {} from what stands before it).".format(url, status),
             status,
         )
+    if status == 429:
+        return TooManyRequests(
+            "What stands before the portal at {} refuses more requests for now (HTTP 429); try again later.".format(
+                url
+            ),
+            status,
+        )
     if status >= 500:
         return Unavailable("The portal at {} failed (HTTP {}); its log says why.".format(url, status), status)
     return NoPortal(
