@@ -98,10 +98,10 @@ class _CoveredModule(ModuleType):
 
 
 def missing(module: ModuleType, name: str) -> Any:
-    """What stands in for a class that a module lacks. Raises AttributeError for what is no class, by its name."""
-    if not name[:1].isupper() or name.isupper():
+    """What stands in for a class of Azure's that a module lacks. Raises AttributeError for all other names."""
+    if name not in _CLASSES:
         raise AttributeError("module {!r} has no attribute {!r}".format(module.__name__, name))
-    return _stand_in(module, name, _CLASSES.get(name, "see the portal's documentation for what its SDK covers"))
+    return _stand_in(module, name, _CLASSES[name])
 
 
 def _stand_in(module: ModuleType, name: str, instead: Optional[str]) -> Any:

@@ -143,8 +143,6 @@ def test_a_script_registers_from_its_own_runs_alone(make_run: MakeRun, contribut
     assert me.post("models/", {"name": "iris", "run": child.uid, "path": "best.pkl"}).json()["version"] == 2
     assert me.post("models/", {"name": "iris", "run": other.uid, "path": "m.pkl"}).status_code == 400
     assert me.post("models/", {"name": "iris", "entries": uploaded}).status_code == 403
-    for path in ("models/", "models/iris/", "models/iris/versions/", "model-versions/"):
-        assert me.get(path).status_code == 403
     assert me.patch("models/iris/versions/1/", {"description": "x"}).status_code == 403
     assert ModelVersion.objects.count() == 2
 

@@ -20,7 +20,7 @@ def test_classes_that_are_not_there_can_be_imported_and_say_what_to_use_instead(
     python: str, offline_environment: dict[str, str], tmp_path: Path
 ) -> None:
     code = """
-from azureml.core import Nonsense, Workspace
+from azureml.core import Workspace
 from azureml.core.compute import AmlCompute, DsvmCompute
 from azureml.core.compute.amlcompute import ScaleSettings
 from azureml.core.databricks import PyPiLibrary
@@ -28,7 +28,7 @@ from azureml.core.environment import SparkPackage
 from azureml.core.runconfig import DataReferenceConfiguration, RunConfiguration
 from azureml.data.datapath import DataPath, DataPathComputeBinding
 from azureml.exceptions import NotSupportedError
-for use in (lambda: DataPathComputeBinding("mount"), DataReferenceConfiguration, SparkPackage, Nonsense, PyPiLibrary,
+for use in (lambda: DataPathComputeBinding("mount"), DataReferenceConfiguration, SparkPackage, PyPiLibrary,
             lambda: DsvmCompute.provisioning_configuration(vm_size="x"), ScaleSettings):
     try:
         print("USED", use())
@@ -36,17 +36,17 @@ for use in (lambda: DataPathComputeBinding("mount"), DataReferenceConfiguration,
         print(error)
 DataPath()
 try:
-    from azureml.core.run import nothing
+    from azureml.core.run import Nonsense
 except ImportError:
-    print("no such function")
+    print("no such class")
 """
     said = run(python, code, offline_environment, tmp_path).splitlines()
-    assert len(said) == 8 and not any(line.startswith("USED") for line in said)
+    assert len(said) == 7 and not any(line.startswith("USED") for line in said)
     assert said[0].startswith("azureml.data.datapath.DataPathComputeBinding is not supported here: give the run a data")
     assert (
-        "azureml.core.compute.DsvmCompute.provisioning_configuration is not supported here: use AmlCompute" in said[5]
+        "azureml.core.compute.DsvmCompute.provisioning_configuration is not supported here: use AmlCompute" in said[4]
     )
-    assert said[7] == "no such function"
+    assert said[6] == "no such class"
 
 
 def test_every_error_of_the_client_is_caught_by_azures_name(
