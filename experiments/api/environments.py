@@ -18,11 +18,13 @@ from experiments.api.serializers import (
 )
 from experiments.filters import EnvironmentFilter
 from experiments.models import Environment, EnvironmentBuild, EnvironmentVersion
+from mlportal.api.permissions import SignedInUserAndRunReads
 from mlportal.api.views import ApiView, DetailView, ListView, address, created, get_or_404, validated
 from mlportal.errors import BadInput
 
 
 class Environments(ListView[Environment]):
+    permission_classes = [SignedInUserAndRunReads]
     queryset = Environment.objects.none()
     serializer_class = EnvironmentSerializer
     filterset_class = EnvironmentFilter
@@ -55,6 +57,7 @@ class Check(ApiView):
 
 
 class EnvironmentDetail(DetailView[Environment]):
+    permission_classes = [SignedInUserAndRunReads]
     serializer_class = EnvironmentDetailSerializer
 
     def get_object(self) -> Environment:
@@ -62,6 +65,7 @@ class EnvironmentDetail(DetailView[Environment]):
 
 
 class Versions(ListView[EnvironmentVersion]):
+    permission_classes = [SignedInUserAndRunReads]
     queryset = EnvironmentVersion.objects.none()
     serializer_class = VersionRowSerializer
 
@@ -71,6 +75,7 @@ class Versions(ListView[EnvironmentVersion]):
 
 
 class VersionDetail(DetailView[EnvironmentVersion]):
+    permission_classes = [SignedInUserAndRunReads]
     serializer_class = VersionSerializer
 
     def get_object(self) -> EnvironmentVersion:

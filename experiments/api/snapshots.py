@@ -16,6 +16,7 @@ from mlportal.access.roles import Role
 from mlportal.access.services import require
 from mlportal.api.body_limit import snapshot_limit, snapshot_too_large
 from mlportal.api.content import Pieces, attach, guard, is_known
+from mlportal.api.permissions import SignedInUserAndRunReads
 from mlportal.api.views import ApiView, DetailView, created, get_or_404, validated
 from mlportal.errors import BadInput, TooLarge
 
@@ -74,6 +75,7 @@ class Manifest(ApiView):
 
 
 class SnapshotDetail(DetailView[Snapshot]):
+    permission_classes = [SignedInUserAndRunReads]
     serializer_class = SnapshotSerializer
 
     def get_object(self) -> Snapshot:
@@ -81,6 +83,8 @@ class SnapshotDetail(DetailView[Snapshot]):
 
 
 class Archive(ApiView):
+    permission_classes = [SignedInUserAndRunReads]
+
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
     def get(self, request: Request, workspace: str, uid: str) -> HttpResponseBase:
         """The snapshot as a zip. It never changes, so the ETag always holds."""

@@ -9,14 +9,14 @@ from django.utils import timezone
 from experiments.querysets import BuildQuerySet
 from experiments.status import BUILD_COLOURS, BUILD_FINAL, BuildStatus
 from mlportal.access.models import Workspace
-from mlportal.access.querysets import WorkspaceScoped
+from mlportal.access.querysets import ReadByRuns, WorkspaceScoped
 
 
 class EnvironmentQuerySet(WorkspaceScoped["Environment"]):
     pass
 
 
-class EnvironmentVersionQuerySet(WorkspaceScoped["EnvironmentVersion"]):
+class EnvironmentVersionQuerySet(ReadByRuns["EnvironmentVersion"]):
     workspace_path = "environment__workspace"
 
 

@@ -1,15 +1,24 @@
+from typing import Any, Self
+
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 from mlportal.access.models import Workspace
+from mlportal.access.principals import RunPrincipal
 from mlportal.access.querysets import WorkspaceScoped
 from mlportal.blobs.models import Blob
 from mlportal.uid import new_uid
 
 
 class SnapshotQuerySet(WorkspaceScoped["Snapshot"]):
-    pass
+    def visible_to(self, principal: Any) -> Self:
+        """A running script's own code, too."""
+        if isinstance(principal, RunPrincipal):
+            runs = apps.get_model("experiments", "Run").objects.visible_to(principal)
+            return self.filter(pk__in=runs.values("snapshot"))
+        return super().visible_to(principal)
 
 
 class Snapshot(models.Model):

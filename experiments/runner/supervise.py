@@ -149,7 +149,7 @@ class Supervisor:
         if self._terminated or os.path.lexists(os.path.join(self._run_dir, CANCEL)):
             self._end("canceled", "canceled on request")
         elif wall is not None and now - self._started >= wall:
-            self._end("wall_time", f"the limit of {wall:g} s was reached")
+            self._end("wall_time", f"The limit was {wall:g} s.")
         elif (error := self._log.error) is not None:
             reason = "disk_full" if error.errno in _DISK_FULL else "log_failed"
             self._end(reason, f"the log could not be written: {error.strerror}")

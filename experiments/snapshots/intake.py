@@ -123,7 +123,10 @@ def _choose(candidates: Sequence[Candidate], limits: Limits) -> tuple[list[Candi
     """What the ignore rules keep and leave out; refused when it is too much, nothing, or cannot live together."""
     kept, ignored = _sift(candidates)
     if len(kept) > limits.max_files:
-        why = f"{len(kept)} files are more than the limit of {limits.max_files}"
+        why = (
+            f"{len(kept)} files are more than the limit of {limits.max_files} (MLPORTAL_SNAPSHOT_MAX_FILES); "
+            "name what is not needed in .amlignore"
+        )
         raise SnapshotRefused("", why, limits.max_files)
     if not kept:
         raise SnapshotRefused("", "no file is left to take" if ignored else "there is no file in it")

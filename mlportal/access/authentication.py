@@ -61,7 +61,14 @@ class UserTokenAuthentication(authentication.BaseAuthentication):
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """The browser's session, answered with 401 (not 403) when there is none."""
+    """The browser's session, answered with 401 (not 403) when there is none, and a token that none before has taken."""
+
+    def authenticate(self, request: Request) -> Any:
+        if bearer(request) is not None:
+            raise exceptions.AuthenticationFailed(
+                f"This is no token of the portal: those of people begin with {ApiToken.PREFIX}. Copy it again."
+            )
+        return super().authenticate(request)
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="mlportal"'

@@ -28,3 +28,14 @@ class WorkspaceScoped(QuerySet[M]):
 
     def in_workspace(self, workspace: Any) -> Self:
         return self.filter(**{self.workspace_path: workspace})
+
+
+class ReadByRuns(WorkspaceScoped[M]):
+    """What a running script sees, too, all that its workspace has; the permissions let it look, and change nothing."""
+
+    def visible_to(self, principal: Any) -> Self:
+        from mlportal.access.principals import RunPrincipal
+
+        if isinstance(principal, RunPrincipal):
+            return self.in_workspace(principal.workspace_id)
+        return super().visible_to(principal)

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import BinaryIO
 
 from asgiref.sync import sync_to_async
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.utils.http import content_disposition_header, parse_etags
 from rest_framework.request import Request
+
+from mlportal.errors import PortalError
 
 IMAGES = {
     ".png": "image/png",
@@ -107,7 +109,10 @@ def file_response(
         response = HttpResponse(status=304)
     elif partial and start >= end:
         stream.close()
-        response = HttpResponse(status=416)
+        error = PortalError(
+            f"The file has {size} bytes; the range begins behind them.", code="no_such_range", size=size
+        )
+        response = JsonResponse(error.as_json(), status=416)
         response["Content-Range"] = f"bytes */{size}"
     else:
         stream.seek(start)

@@ -6,7 +6,6 @@ from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,7 +13,7 @@ from experiments.api.environments import find_version as find_environment
 from experiments.models import Run
 from mlportal.access.models import User
 from mlportal.api.content import file_response
-from mlportal.api.permissions import SignedInUser, SignedInUserOrRun
+from mlportal.api.permissions import SignedInUserAndRunReads, SignedInUserOrRun
 from mlportal.api.views import ApiView, DetailView, ListView, created, get_or_404, validated
 from mlportal.errors import BadInput, NotAllowed
 from models_registry import services
@@ -25,15 +24,13 @@ from models_registry.models import Deployment, ModelVersion, RegisteredModel
 
 
 class Models(ListView[RegisteredModel]):
+    permission_classes = [SignedInUserOrRun]
     queryset = RegisteredModel.objects.none()
     serializer_class = ModelSerializer
     filterset_class = ModelFilter
 
     def get_queryset(self) -> QuerySet[RegisteredModel]:
         return models_of(self)
-
-    def get_permissions(self) -> list[BasePermission]:
-        return [SignedInUserOrRun() if self.request.method == "POST" else SignedInUser()]
 
     @extend_schema(request=RegisterInput, responses={201: ModelVersionSerializer})
     def post(self, request: Request, workspace: str) -> Response:
@@ -60,6 +57,7 @@ class Models(ListView[RegisteredModel]):
 
 
 class ModelDetail(DetailView[RegisteredModel]):
+    permission_classes = [SignedInUserAndRunReads]
     serializer_class = ModelSerializer
 
     def get_object(self) -> RegisteredModel:
@@ -73,6 +71,7 @@ class ModelDetail(DetailView[RegisteredModel]):
 
 
 class Versions(ListView[ModelVersion]):
+    permission_classes = [SignedInUserAndRunReads]
     queryset = ModelVersion.objects.none()
     serializer_class = ModelVersionRowSerializer
 
@@ -84,6 +83,7 @@ class Versions(ListView[ModelVersion]):
 class AllVersions(ListView[ModelVersion]):
     """Versions of all models, newest first."""
 
+    permission_classes = [SignedInUserAndRunReads]
     queryset = ModelVersion.objects.none()
     serializer_class = ModelVersionRowSerializer
     filterset_class = VersionFilter
@@ -93,6 +93,7 @@ class AllVersions(ListView[ModelVersion]):
 
 
 class VersionDetail(DetailView[ModelVersion]):
+    permission_classes = [SignedInUserAndRunReads]
     serializer_class = ModelVersionSerializer
 
     def get_object(self) -> ModelVersion:
@@ -113,6 +114,7 @@ class VersionDetail(DetailView[ModelVersion]):
 
 
 class FileContent(ApiView):
+    permission_classes = [SignedInUserAndRunReads]
     query_serializer = FileQuery
 
     @extend_schema(parameters=[FileQuery], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from experiments.models import EnvironmentVersion, Run
 from mlportal.access.models import Workspace
-from mlportal.access.querysets import WorkspaceScoped
+from mlportal.access.querysets import ReadByRuns
 from mlportal.blobs.models import Blob
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ model_name = RegexValidator(
 )
 
 
-class RegisteredModelQuerySet(WorkspaceScoped["RegisteredModel"]):
+class RegisteredModelQuerySet(ReadByRuns["RegisteredModel"]):
     pass
 
 
-class ModelVersionQuerySet(WorkspaceScoped["ModelVersion"]):
+class ModelVersionQuerySet(ReadByRuns["ModelVersion"]):
     workspace_path = "model__workspace"
 
 

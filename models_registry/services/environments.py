@@ -68,10 +68,12 @@ def _nearest(workspace: Workspace, version: ModelVersion) -> tuple[EnvironmentVe
 
     best = min(newest.values(), key=distance)
     number = there(best)
-    fits = "which fits" if distance(best)[0] == 0 else "the nearest to"
+    is_same = distance(best)[0] == 0
+    fits = "which fits" if is_same else "the nearest to"
+    advice = "" if is_same else " If it does not load there, give an environment that has it."
     note = (
         f"{version} has no environment of its own. It runs in {best} with scikit-learn {number}, {fits} "
-        f"scikit-learn {version.framework_version}."
+        f"scikit-learn {version.framework_version}.{advice}"
     )
     return best, note
 

@@ -8,6 +8,7 @@ import sys
 from types import ModuleType
 from typing import Any, Dict, List
 
+from azureml._outside import missing
 from azureml.exceptions import UnsupportedImportError
 
 
@@ -23,7 +24,7 @@ class _LazyModule(ModuleType):
             raise UnsupportedImportError(
                 "{}.{} is not supported here: {}".format(self.__name__, name, own["_instead"][name])
             )
-        raise AttributeError("module {!r} has no attribute {!r}".format(self.__name__, name))
+        return missing(self, name)
 
     def __dir__(self) -> List[str]:
         return sorted(set(self.__dict__) | set(self.__dict__["_homes"]))

@@ -1,10 +1,10 @@
-"""Packages of the Azure ML SDK that the portal does not have: they can be imported, and say so when they are used.
+"""Packages and classes of the Azure ML SDK that the portal does not have: they can be imported, and say so when used.
 
 So a notebook's import cell passes, and the error stands at the line that needs the missing thing, naming it.
 """
 
 import sys
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any, Optional
 
@@ -15,9 +15,13 @@ _AUTOML = "train with scikit-learn in a script, such as with its GridSearchCV, a
 _ESTIMATOR = "use azureml.core.ScriptRunConfig with an Environment"
 _PIPELINE = "submit the steps one after the other with Experiment.submit, waiting for each"
 _EXPLAIN = "call the explaining package itself in the script, and log or upload what it says"
+_SPARK = "a run is one Python process: pandas and scikit-learn do there what fits into one machine"
+_INPUT = "give the run a dataset, as in Dataset.File.from_files(…).as_named_input(name).as_mount()"
+_TARGET = "use AmlCompute or a target of the workspace's page: the portal's workers are its machines"
 _INSTEAD = {
     "azureml.automl": _AUTOML,
     "azureml.contrib": "the portal has none of the previews",
+    "azureml.core.databricks": _SPARK,
     "azureml.core.image": "use azureml.core.Environment and Model.deploy: the portal makes no images",
     "azureml.datadrift": "compare the data in a script of your own",
     "azureml.dataprep": "use azureml.core.Dataset, or pandas in the script",
@@ -33,6 +37,30 @@ _INSTEAD = {
     "azureml.train.automl": _AUTOML,
     "azureml.train.hyperdrive": _SEARCH,
 }
+
+
+_CLASSES = {
+    "AdlaCompute": _TARGET,
+    "ArmTokenAuthentication": "a token of the portal counts: mlportal login, or MLPORTAL_TOKEN",
+    "AzureContainerRegistry": "the portal makes no images: use azureml.core.Environment",
+    "BatchCompute": _TARGET,
+    "DataFactoryCompute": _TARGET,
+    "DataPathComputeBinding": _INPUT,
+    "DataReferenceConfiguration": _INPUT,
+    "DatabricksCompute": _TARGET,
+    "DockerEnvironment": "use azureml.core.Environment: the portal makes no images",
+    "DsvmCompute": _TARGET,
+    "HDInsightCompute": _TARGET,
+    "HistoryConfiguration": "the portal keeps every run's files and logs",
+    "KubernetesCompute": _TARGET,
+    "PythonEnvironment": "use environment.python.conda_dependencies",
+    "RemoteCompute": _TARGET,
+    "ScaleSettings": "max_nodes of AmlCompute.provisioning_configuration is how many runs a target executes at a time",
+    "SparkConfiguration": _SPARK,
+    "SparkPackage": _SPARK,
+    "SynapseCompute": _SPARK,
+}
+_COVERED = ("azureml.core.", "azureml.data.")
 
 
 class _Unsupported(type):
@@ -59,9 +87,47 @@ class _OutsideModule(ModuleType):
         full_name = "{}.{}".format(self.__name__, name)
         if name.startswith("__") or any(known == full_name or known.startswith(full_name + ".") for known in _INSTEAD):
             raise AttributeError(name)  # a module of the table: the import system goes on to look for it
-        value = _Unsupported(name, (), {"__module__": self.__name__, "_instead": _advice(self.__name__)})
-        self.__dict__[name] = value
-        return value
+        return _stand_in(self, name, _advice(self.__name__))
+
+
+class _CoveredModule(ModuleType):
+    """A module that is there: a class that it lacks can be imported, too."""
+
+    def __getattr__(self, name: str) -> Any:
+        return missing(self, name)
+
+
+def missing(module: ModuleType, name: str) -> Any:
+    """What stands in for a class of Azure's that a module lacks. Raises AttributeError for all other names."""
+    if name not in _CLASSES:
+        raise AttributeError("module {!r} has no attribute {!r}".format(module.__name__, name))
+    return _stand_in(module, name, _CLASSES[name])
+
+
+def _stand_in(module: ModuleType, name: str, instead: Optional[str]) -> Any:
+    value = _Unsupported(name, (), {"__module__": module.__name__, "_instead": instead})
+    module.__dict__[name] = value
+    return value
+
+
+class _CoveringLoader(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        if type(module) is ModuleType:  # else it answers by itself
+            module.__class__ = _CoveredModule
+
+
+class _Coverer:
+    """At the beginning of sys.meta_path: the SDK's modules, with an answer for what they lack."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
+        if not name.startswith(_COVERED):
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            spec.loader = _CoveringLoader(name, spec.loader.path)
+        return spec
 
 
 class _Finder:
@@ -91,4 +157,5 @@ def _advice(name: str) -> Optional[str]:
 
 def install() -> None:
     if _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Coverer)  # type: ignore[arg-type]
         sys.meta_path.append(_Finder)  # type: ignore[arg-type]

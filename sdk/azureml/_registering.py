@@ -119,4 +119,6 @@ def _body(workspace: Any, wish: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def texts(pairs: Optional[Dict[str, Any]]) -> Dict[str, str]:
+    if not isinstance(pairs or {}, dict):
+        raise UserErrorException("tags and properties are a dict of names and values, not {!r}".format(pairs))
     return {str(key): "" if value is None else str(value) for key, value in (pairs or {}).items()}

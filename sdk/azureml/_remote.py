@@ -24,9 +24,11 @@ BATCH_BYTES = 1000 * 1000  # a body of the API may have more
 GATHER_SECONDS = 0.25
 IDLE_SECONDS = 5.0
 EXIT_SECONDS = 60.0
+PATIENCE_SECONDS = 5.0  # of silence, before a caller who waits is told why
 MOST_LINES = 2 * 1000 * 1000  # some hundreds of megabytes, were the portal away for hours
 
 _AWAY = (errors.Unreachable, errors.Unavailable, errors.TooManyRequests)
+_SHUT_OUT = (errors.NotAuthenticated, errors.NotAllowed)
 
 
 class HttpRecorder(Recorder):
@@ -52,6 +54,13 @@ def _recorder_of(url: str, workspace: str, run_id: str) -> HttpRecorder:
     return HttpRecorder(Client.for_portal(url).workspace(workspace), run_id)
 
 
+class _Batch:
+    """Lines that travel together. Sent again when an answer is lost, they have the key of before: the portal counts once."""
+
+    def __init__(self, lines: List[str]) -> None:
+        self.lines, self.key = lines, str(uuid.uuid4())
+
+
 class Sender:
     """The lines of one run that are still to be sent, and the thread that sends them. Safe across fork."""
 
@@ -65,10 +74,11 @@ class Sender:
         self._process = os.getpid()
         self._changed = threading.Condition()
         self._waiting: List[str] = []
-        self._sending: List[str] = []
+        self._unsettled: List[_Batch] = []  # before what waits; of the first nobody knows whether it has arrived
         self._hurry = False
         self._thread: Optional[threading.Thread] = None
-        self._is_full = False
+        self._is_full = self._is_away = False
+        self._shut_out: Optional[errors.PortalError] = None  # the token opens the run no more
 
     def put(self, line: str) -> None:
         if self._process != os.getpid():
@@ -85,67 +95,107 @@ class Sender:
                 return
             self._is_full = False
             self._waiting.append(line)
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="mlportal-metrics", daemon=True)
-                _open.add(self)
-                self._thread.start()
+            if self._shut_out is None:
+                self._start()
             if len(self._waiting) == 1 or len(self._waiting) == BATCH_LINES:
                 self._changed.notify_all()
 
+    def _start(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="mlportal-metrics", daemon=True)
+            _open.add(self)
+            self._thread.start()
+
     def flush(self, seconds: float) -> None:
-        """Returns when all that was logged before is stored. Raises Unreachable where that takes longer."""
-        if self._process != os.getpid() or self._thread is None:
+        """Returns when all that was logged before is stored.
+
+        Raises Unreachable where that takes longer, and at once what keeps the token out.
+        """
+        if self._process != os.getpid():
             return
-        deadline = time.monotonic() + seconds
+        begun = time.monotonic()
+        is_said = False
         with self._changed:
+            if self._unsettled or self._waiting:
+                self._shut_out = None  # one more try
+                self._start()
             self._hurry = True
             self._changed.notify_all()
-            while self._waiting or self._sending:
-                left = deadline - time.monotonic()
-                if left <= 0 or self._thread is None or not self._thread.is_alive():
+            while self._unsettled or self._waiting:
+                if self._shut_out is not None:
+                    raise self._shut_out
+                waited = time.monotonic() - begun
+                if waited >= seconds or self._thread is None or not self._thread.is_alive():
                     raise errors.Unreachable(
-                        "{} metrics of run {} could not be sent to {} yet.".format(
-                            len(self._sending) + len(self._waiting), self.run_id, self.url
+                        "{} metrics of run {} could not be sent to {} yet. They wait; when this process ends before the "
+                        "portal is there again, they go to {}.".format(
+                            self._count(), self.run_id, self.url, self._rest_path
                         )
                     )
-                self._changed.wait(min(left, 1.0))
+                if self._is_away and not is_said and waited >= PATIENCE_SECONDS:
+                    is_said = True
+                    say(
+                        "the portal at {} does not answer; {} metrics of run {} are waited for, up to {:.0f} s".format(
+                            self.url, self._count(), self.run_id, seconds
+                        )
+                    )
+                self._changed.wait(min(seconds - waited, 1.0))
             self._hurry = False
+
+    def _count(self) -> int:
+        return sum(len(batch.lines) for batch in self._unsettled) + len(self._waiting)
+
+    @property
+    def _rest_path(self) -> str:
+        return os.path.join(tempfile.gettempdir(), "mlportal-unsent-{}.jsonl".format(self.run_id))
 
     def save_rest(self) -> None:
         """At the process's end: what could not be sent goes to a file, and its name is said."""
         with self._changed:
-            lines, self._waiting = self._sending + self._waiting, []  # nobody knows whether what is on its way arrives
+            unsure = len(self._unsettled[0].lines) if self._unsettled else 0
+            lines = [line for batch in self._unsettled for line in batch.lines] + self._waiting
+            self._unsettled, self._waiting = [], []
         if lines:
-            path = os.path.join(tempfile.gettempdir(), "mlportal-unsent-{}.jsonl".format(self.run_id))
-            with open(path, "a", encoding="ascii") as file:
+            with open(self._rest_path, "a", encoding="ascii") as file:
                 file.writelines(lines)
-            print("{} metrics of run {} could not be sent; they are in {}".format(len(lines), self.run_id, path))
+            doubt = "; the first {} of them may have arrived nevertheless".format(unsure) if unsure else ""
+            print(
+                "{} metrics of run {} could not be sent{}; they are in {}".format(
+                    len(lines), self.run_id, doubt, self._rest_path
+                )
+            )
 
     def _run(self) -> None:
         failures = 0
         while True:
             with self._changed:
-                if not self._waiting:
+                if not (self._unsettled or self._waiting):
                     self._changed.wait(IDLE_SECONDS)
-                if not self._waiting:
+                if not (self._unsettled or self._waiting):
                     self._thread = None  # the next line starts another one: a notebook may have hundreds of runs
                     _open.discard(self)
                     return
-                if not self._hurry and len(self._waiting) < BATCH_LINES:
-                    self._changed.wait(GATHER_SECONDS)  # what is logged next travels with it
-                batch = self._take()
-                self._sending = batch
+                if not self._unsettled:
+                    if not self._hurry and len(self._waiting) < BATCH_LINES:
+                        self._changed.wait(GATHER_SECONDS)  # what is logged next travels with it
+                    self._unsettled = [_Batch(self._take())]
+                batch = self._unsettled[0]
             try:
-                self._post(batch)
+                rest = self._post(batch)
                 failures = 0
             except _AWAY:
                 failures += 1
+                rest = [batch]
+            except _SHUT_OUT as error:
                 with self._changed:
-                    self._sending, self._waiting[:0] = [], batch
-            finally:
-                with self._changed:
-                    self._sending = []
+                    self._shut_out, self._thread = error, None
                     self._changed.notify_all()
+                say("what is logged to run {} waits from now on: {}".format(self.run_id, error.message))
+                return
+            with self._changed:
+                self._is_away = failures > 0
+                self._unsettled[:1] = rest
+                self._changed.notify_all()
             if failures:
                 time.sleep(min(0.25 * 2 ** min(failures, 6), 8.0))
 
@@ -160,29 +210,31 @@ class Sender:
         del self._waiting[: len(batch)]
         return batch
 
-    def _post(self, lines: List[str]) -> None:
-        """All of them, or all but those that the portal refuses, which are named."""
+    def _post(self, batch: _Batch) -> List[_Batch]:
+        """What of it is still to be sent: nothing, or its halves, of which one has the line that the portal refuses."""
+        lines = batch.lines
         body = '{{"records":[{}]}}'.format(",".join(line.strip() for line in lines)).encode("ascii")
         try:
             self._scope.raw(
                 "POST",
                 self._path,
                 body=body,
-                headers={"Idempotency-Key": str(uuid.uuid4())},
+                headers={"Idempotency-Key": batch.key},
                 repeatable=True,
                 whole=True,
             )
         except errors.BadInput as error:
             if len(lines) > 1:
                 middle = len(lines) // 2
-                self._post(lines[:middle])
-                self._post(lines[middle:])
-            else:
-                say("a metric of run {} was refused: {}".format(self.run_id, error.message))
-        except _AWAY:
+                return [_Batch(lines[:middle]), _Batch(lines[middle:])]
+            say("a metric of run {} was refused: {}".format(self.run_id, error.message))
+        except _AWAY + _SHUT_OUT:
             raise
         except errors.PortalError as error:
+            if error.code == "in_progress":
+                raise errors.Unavailable(error.message, error.status, error.code) from None
             say("{} metrics of run {} were refused: {}".format(len(lines), self.run_id, error.message))
+        return []
 
 
 _open: Set[Sender] = set()

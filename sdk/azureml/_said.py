@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import warnings
 
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -18,3 +19,9 @@ def say(text: str) -> None:
         frame = frame.f_back
         level += 1
     warnings.warn(text, PortalWarning, stacklevel=level)
+
+
+def say_waiting(text: str) -> None:
+    """Why the script's own thread waits; what others wait for holds nobody up."""
+    if threading.current_thread() is threading.main_thread():
+        say(text)

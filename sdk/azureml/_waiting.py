@@ -7,11 +7,15 @@ import time
 from typing import Any, Dict, Iterator, Tuple
 
 from azureml._details import error_of
+from azureml._said import say
 from azureml.exceptions import ActivityFailedException, ExperimentExecutionException
 
 BUILD_LOG = "azureml-logs/20_image_build_log.txt"  # Azure's name for the log of what makes the environment
 USER_LOG = "user_logs/std_log.txt"
 POLL_SECONDS = 1.0
+PATIENCE_SECONDS = 5.0  # of silence, before a caller who waits is told why
+
+_AWAY = "The connection to the portal is lost; waiting goes on."
 
 
 def wait(run: Any, show_output: bool, raise_on_error: bool) -> Dict[str, Any]:
@@ -20,8 +24,9 @@ def wait(run: Any, show_output: bool, raise_on_error: bool) -> Dict[str, Any]:
         if show_output:
             _show(run, raise_on_error)
         else:
-            for _ in _events(run, ""):
-                pass
+            for event, data in _events(run, ""):
+                if event == "away" and data["seconds"] >= PATIENCE_SECONDS:
+                    say(_AWAY)  # shown once
     except KeyboardInterrupt:
         raise ExperimentExecutionException(
             "The output streaming for the run interrupted.\n"
@@ -40,11 +45,14 @@ def _show(run: Any, raise_on_error: bool) -> None:
     out = sys.stdout
     out.write("RunId: {}\nWeb View: {}\n".format(run.id, run.get_portal_url()))
     out.flush()
-    shown = ""
+    shown, is_away = "", False
     for event, data in _events(run, USER_LOG):
         if event == "away":
-            out.write("\n{}\n".format(data["message"]) if shown != "away" else "")
-            shown = "away"
+            out.write("" if is_away else "\n{} ({})\n".format(_AWAY, data["message"]))
+            is_away = True
+        elif event == "back":
+            out.write("The portal is there again.\n")
+            is_away = False
         elif event in ("build", "log") and data["text"]:
             name = BUILD_LOG if event == "build" else data["name"]
             if shown != name:

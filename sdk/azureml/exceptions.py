@@ -8,24 +8,38 @@ AzureMLException
 ├── ProjectSystemException           no config.json
 ├── RunEnvironmentException          `Run.get_context(allow_offline=False)` outside of a run
 ├── UserErrorException               a call that cannot be meant so
-└── WebserviceException              no such service, or it answered with an error
+├── WebserviceException              no such service, or it answered with an error
+├── the others of Azure's            never raised here; scripts name them in `except`
+└── mlportal_sdk.errors.PortalError  what the portal answers with an error, and a portal that is away, unless above
 NotSupportedError (an AttributeError)   UnsupportedImportError (an ImportError)
-
-What the portal answers with an error, and a portal that is away, are of `mlportal_sdk.errors`, unless above.
 """
 
 from typing import Any
 
+from mlportal_sdk.errors import AzureMLException
 
-class AzureMLException(Exception):
-    """Any error of the SDK."""
-
-    def __init__(self, exception_message: str = "", **kwargs: Any) -> None:
-        super().__init__(exception_message)
-
-    @property
-    def message(self) -> str:
-        return str(self)
+_ONLY_NAMED = (
+    "AuthenticationException",
+    "AuthenticationAPINotFoundException",
+    "CloneException",
+    "DatasetTimestampMissingError",
+    "DiscoveryUrlNotFoundException",
+    "ExperimentNotFoundException",
+    "ImageException",
+    "RunConfigurationException",
+    "ScenarioNotSupportedException",
+    "ServiceException",
+    "SnapshotException",
+    "TrainingException",
+    "UnsupportedException",
+    "WorkspaceException",
+)
+globals().update(
+    {
+        name: type(name, (AzureMLException,), {"__module__": __name__, "__doc__": "Azure's; never raised here."})
+        for name in _ONLY_NAMED
+    }
+)
 
 
 class UserErrorException(AzureMLException):

@@ -1,20 +1,21 @@
 """Every error of the client. The text of each says what happened and what to do.
 
-PortalError                     status, code, message, details
-├── NotConfigured               config.json, address or token are missing or wrong; nothing was sent
-├── Unreachable                 no answer: refused, cut off, too late
-├── BadInput            400
-│   └── TooLarge        413
-├── NotAuthenticated    401
-├── NotAllowed          403
-├── NotFound            404
-├── Conflict            409
-├── TooManyRequests     429
-├── Unavailable         5xx     the portal, or what stands before it, cannot answer now
-├── NoPortal                    something answers there, but it is no portal
-├── FileChanged                 a file changed while it was uploaded, or arrived other than it was sent
-├── ServerTooOld                the portal does not know what this client asks for
-└── ClientTooOld                the portal no longer knows what this client asks for
+AzureMLException                what scripts written for Azure's SDK catch
+└── PortalError                 status, code, message, details
+    ├── NotConfigured               config.json, address or token are missing or wrong; nothing was sent
+    ├── Unreachable                 no answer: refused, cut off, too late
+    ├── BadInput            400
+    │   └── TooLarge        413
+    ├── NotAuthenticated    401
+    ├── NotAllowed          403
+    ├── NotFound            404
+    ├── Conflict            409
+    ├── TooManyRequests     429
+    ├── Unavailable         5xx     the portal, or what stands before it, cannot answer now
+    ├── NoPortal                    something answers there, but it is no portal
+    ├── FileChanged                 a file changed while it was uploaded, or arrived other than it was sent
+    ├── ServerTooOld                the portal does not know what this client asks for
+    └── ClientTooOld                the portal no longer knows what this client asks for
 """
 
 from typing import Any, Dict, Optional
@@ -22,12 +23,19 @@ from typing import Any, Dict, Optional
 from mlportal_sdk import __version__
 
 
-class PortalError(Exception):
+class AzureMLException(Exception):
+    """Any error of the SDK, by Azure's name: what scripts catch by it are the portal's answers, too."""
+
+    def __init__(self, exception_message: str = "", **kwargs: Any) -> None:
+        super().__init__(exception_message)
+        self.message = exception_message
+
+
+class PortalError(AzureMLException):
     """`status` is the HTTP status, 0 where there was no answer; `code` is stable, `message` is for people."""
 
     def __init__(self, message: str, status: int = 0, code: str = "", details: Optional[Dict[str, Any]] = None) -> None:
         super().__init__(message)
-        self.message = message
         self.status = status
         self.code = code
         self.details: Dict[str, Any] = details or {}
@@ -149,6 +157,13 @@ def _of_no_portal(url: str, status: int) -> PortalError:
     if status in (502, 503, 504):
         return Unavailable(
             "The portal at {} does not answer at the moment (HTTP {} from what stands before it).".format(url, status),
+            status,
+        )
+    if status == 429:
+        return TooManyRequests(
+            "What stands before the portal at {} refuses more requests for now (HTTP 429); try again later.".format(
+                url
+            ),
             status,
         )
     if status >= 500:

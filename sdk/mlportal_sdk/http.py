@@ -18,6 +18,7 @@ TRIES = 5
 FIRST_PAUSE = 0.25  # seconds; doubled each time, with jitter
 LONGEST_PAUSE = 8.0
 LONGEST_ASKED_PAUSE = 60.0  # by Retry-After
+PATIENCE = 3.0  # of silence, before `on_wait` is told
 REDIRECTS = 5
 IDLE_CONNECTIONS = 2  # a thread keeps
 READ = 256 * 1024
@@ -91,6 +92,7 @@ class Http:
         self.token = _clean_token(token)
         self.timeout, self.tries = timeout, tries
         self.server_version = ""
+        self.on_wait: Optional[Callable[[str], None]] = None  # told why a request takes longer than a person expects
         self._idle = threading.local()
 
     def request(
@@ -121,7 +123,7 @@ class Http:
             sent["Authorization"] = "Bearer " + self.token
         if repeatable is None:
             repeatable = method in ("GET", "HEAD", "PUT", "DELETE")
-        last = tries or self.tries
+        last, begun, told = tries or self.tries, time.monotonic(), False
         for number in range(1, last + 1):
             try:
                 answer = self._follow(method, url, body, sent, timeout or self.timeout)
@@ -133,6 +135,9 @@ class Http:
                     if isinstance(error, errors.Unreachable):
                         raise
                     raise errors.Unreachable(self._away(error)) from error
+                if self.on_wait and not told and time.monotonic() - begun >= PATIENCE:
+                    told = True
+                    self.on_wait("The portal at {} does not answer ({}); trying again.".format(self.url, reason(error)))
                 time.sleep(pause(number))
                 continue
             if answer.status < 400 or answer.status == 416:

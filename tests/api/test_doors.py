@@ -85,6 +85,14 @@ def test_a_reader_changes_nothing(callers: Callers, run: Run) -> None:
     assert run.cancel_requested_at is None and run.tags.count() == 1
 
 
+@pytest.mark.parametrize("token", ["garbage", "Bearer mlp_x"])
+def test_a_token_of_another_kind_is_told_from_none(callers: Callers, token: str) -> None:
+    answer = callers["nobody"].client.get("/api/v1/me/", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert "begin with mlp_" in error_of(answer)["message"]
+    assert "not provided" in error_of(callers["nobody"].get("/api/v1/me/"))["message"]
+
+
 @pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/"])
 def test_the_description_is_for_those_who_are_in(callers: Callers, path: str) -> None:
     assert callers["nobody"].get(path).status_code == 401

@@ -1,3 +1,4 @@
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,10 @@ from django.test.utils import CaptureQueriesContext
 
 from experiments.models import EnvironmentVersion, Run, Snapshot
 from experiments.services import logs, metrics
+from experiments.services.snapshots import take_files
 from experiments.status import RunStatus
+from mlportal.access.models import User
+from mlportal.access.services import create_workspace
 from tests.api.conftest import Caller, Callers, error_of
 
 pytestmark = pytest.mark.django_db
@@ -223,7 +227,9 @@ def test_a_runs_token_opens_nothing_else(running: Run, run_token: str, submit: C
     me, path, other = Caller(run_token), f"runs/{running.uid}/", submit()
     for refused in ("/api/v1/me/", "/api/v1/tokens/", "/api/v1/workspaces/", "", f"{path}events/",
                     f"{path}stream/", "members/", "compute/"):  # fmt: skip
-        assert me.get(refused).status_code == 403, refused
+        answer = me.get(refused)
+        assert answer.status_code == 403, refused
+        assert error_of(answer)["message"].startswith("A run's token opens that run and its children"), refused
     for refused in (f"{path}cancel/", f"{path}rerun/", "runs/", "environments/", "/api/v1/tokens/"):
         assert me.post(refused).status_code == 403, refused
     assert [row["id"] for row in me.get("runs/").json()["results"]] == [running.uid]
@@ -232,6 +238,22 @@ def test_a_runs_token_opens_nothing_else(running: Run, run_token: str, submit: C
         assert me.get(f"runs/{other.uid}/{there}").status_code == 404
     assert me.patch(f"runs/{other.uid}/tags/", {"set": {"a": "b"}}).status_code == 404
     assert other.tags.count() == 0
+
+
+def test_a_runs_token_reads_environments_and_its_own_code(running: Run, run_token: str, owner: User) -> None:
+    me = Caller(run_token)
+    used = running.environment_version
+    assert used is not None and running.snapshot is not None
+    versions = f"environments/{used.environment.name}/versions/"
+    assert [row["name"] for row in me.get("environments/").json()["results"]] == [used.environment.name]
+    for there in (f"environments/{used.environment.name}/", versions, f"{versions}{used.version}/"):
+        assert me.get(there).status_code == 200, there
+    assert me.get(f"snapshots/{running.snapshot.uid}/archive/").status_code == 200
+    other = take_files(running.workspace, [("other.py", io.BytesIO(b"1"))], by=owner).snapshot
+    assert me.get(f"snapshots/{other.uid}/").status_code == 404
+    assert me.post(f"{versions}{used.version}/build/").status_code == 403
+    create_workspace("elsewhere", by=owner)
+    assert Caller(run_token, "elsewhere").get("environments/").status_code == 404
 
 
 def test_a_runs_token_ends_with_the_run(running: Run, run_token: str) -> None:

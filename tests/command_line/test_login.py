@@ -104,3 +104,11 @@ def test_an_error_is_one_object_with_json(bare: dict[str, str], tmp_path: Path, 
     done = call(environment, tmp_path, "runs", "--json", "-w", "no-such")
     assert (done.returncode, done.stdout) == (4, "")
     assert json.loads(done.stderr)["exit"] == 4
+
+
+def test_a_token_of_another_kind_is_refused_by_its_look(
+    bare: dict[str, str], tmp_path: Path, portal: Portal, kept: Path
+) -> None:
+    done = call(bare, tmp_path, "login", portal.url, "--token-stdin", stdin="garbage\n")
+    assert done.returncode == 3 and "MLPORTAL_TOKEN" not in done.stderr
+    assert not kept.exists()

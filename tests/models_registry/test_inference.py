@@ -88,6 +88,7 @@ def test_a_version_without_an_environment_gets_the_nearest_with_a_note(
     assert revision.environment_version.environment.name == name
     assert not revision.environment_given
     assert f"{name}:1" in revision.note and f"scikit-learn {framework_version}" in revision.note
+    assert ("give an environment" in revision.note) == (framework_version not in ("0.23.2", "1.5.2", "1.9.1"))
     assert revision.note in deployment.events.get().reason
 
 

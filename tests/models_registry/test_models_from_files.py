@@ -114,6 +114,24 @@ def test_what_cannot_be_is_refused(callers: Callers, uploaded: Any, change: dict
     assert not RegisteredModel.objects.exists()
 
 
+def test_a_script_reads_the_models_of_its_workspace_and_changes_none(
+    make_run: MakeRun, register: Register, owner: User
+) -> None:
+    version = register(b"weights")
+    me = token_of(make_run({}, RunStatus.RUNNING))
+    base = f"models/{version.model.name}/"
+    for there in ("models/", base, f"{base}versions/", f"{base}versions/1/", "model-versions/"):
+        assert me.get(there).status_code == 200, there
+    path = me.get(f"{base}versions/1/").json()["files"][0]["path"]
+    content = me.get(f"{base}versions/1/files/content/", {"path": path})
+    assert (content.status_code, content["Content-Length"]) == (200, "7")
+    assert me.delete(base).status_code == me.delete(f"{base}versions/1/").status_code == 403
+    assert me.patch(f"{base}versions/1/", {"description": "x"}).status_code == 403
+    create_workspace("elsewhere", by=owner)
+    token = me.headers["Authorization"].split()[1]
+    assert Caller(token, "elsewhere").get("models/").status_code == 404
+
+
 def test_a_script_registers_from_its_own_runs_alone(make_run: MakeRun, contributor: User, uploaded: Any) -> None:
     mine, other = make_run({"m.pkl": b"1"}, RunStatus.RUNNING), make_run({"m.pkl": b"2"}, RunStatus.RUNNING)
     Experiment.objects.filter(pk=mine.experiment_id).update(last_number=100)
@@ -125,8 +143,6 @@ def test_a_script_registers_from_its_own_runs_alone(make_run: MakeRun, contribut
     assert me.post("models/", {"name": "iris", "run": child.uid, "path": "best.pkl"}).json()["version"] == 2
     assert me.post("models/", {"name": "iris", "run": other.uid, "path": "m.pkl"}).status_code == 400
     assert me.post("models/", {"name": "iris", "entries": uploaded}).status_code == 403
-    for path in ("models/", "models/iris/", "models/iris/versions/", "model-versions/"):
-        assert me.get(path).status_code == 403
     assert me.patch("models/iris/versions/1/", {"description": "x"}).status_code == 403
     assert ModelVersion.objects.count() == 2
 

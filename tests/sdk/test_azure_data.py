@@ -159,6 +159,7 @@ def test_headers_separators_encodings_and_the_path(table: Callable[[str], Any], 
     (tmp_path / "many/1.csv").write_bytes("a||b\ré||\n".replace("\r", "\n").encode("cp1252"))
     (tmp_path / "many/2.csv").write_bytes("è||NA\n".encode("cp1252"))
     (tmp_path / "packed.csv.gz").write_bytes(gzip.compress(b"01,2\n3,4\n"))
+    (tmp_path / "lines.txt").write_text('{"a": "x, y"}\n"z\n')
     (tmp_path / "zeros").mkdir()
     (tmp_path / "zeros/1").write_text("a,b\n1,02\n")
     (tmp_path / "zeros/2").write_text("3,04\n")
@@ -172,13 +173,15 @@ from azureml.data import DataType
 typed = [read("packed.csv.gz", header=False, set_column_types={"Column1": DataType.to_string()}),
          read("zeros/*", header=1, set_column_types={"b": DataType.to_string()})]
 result = [first.columns.tolist(), first.values.tolist(), bare.columns.tolist(), bare.values.tolist(),
-          [one.to_pandas_dataframe().values.tolist() for one in typed]]
+          [one.to_pandas_dataframe().values.tolist() for one in typed],
+          read("lines.txt", header=False, separator="\\n").to_pandas_dataframe().values.tolist()]
 """) == [
         ["Path", "a", "b"],
         [["/1.csv", "é", ""], ["/2.csv", "è", "NA"]],
         ["Column1", "Column2"],
         [[1, 2], [3, 4]],
         [[["01", 2], ["3", 4]], [[1, "02"], [3, "04"]]],
+        [['{"a": "x, y"}'], ['"z']],
     ]
 
 

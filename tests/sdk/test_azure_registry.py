@@ -242,8 +242,24 @@ service.update(description="changed", tags={{"other": "tag"}})
 replaced = Model.deploy(ws, "scored", [model], InferenceConfig("source/score.py", environment=env), config, overwrite=True)
 replaced.wait_for_deployment()
 answers.append(replaced.run(body))
+from azureml.core.webservice import LocalWebservice
+local = Model.deploy(ws, "scored-locally", [model], InferenceConfig("source/score.py", environment=env),
+                     LocalWebservice.deploy_configuration(port=6789))
+local.wait_for_deployment()
+open("source/score.py", "w").write(text.replace("VERSION = 2", "VERSION = 3"))
+local.reload()
+reloaded = local.run(body)["version"]
+try:
+    LocalWebservice(ws, "scored-locally").reload()
+except AttributeError as error:
+    refused = str(error)
+try:
+    local.run({{"data": []}})
+except Exception as error:
+    no_text = str(error)
+local.delete()
 result = [service.tags, service.description, answers, service.get_logs(), type(service) is AksWebservice,
-          [one.name for one in Webservice.list(ws, tags={{"k": "v"}})], replaced.tags]
+          [one.name for one in Webservice.list(ws, tags={{"k": "v"}})], replaced.tags, reloaded, refused, no_text]
 service.delete()
 """,
         python=sys.executable,
@@ -251,7 +267,10 @@ service.delete()
     assert told[:2] == [{"other": "tag"}, "changed"]
     assert told[2] == [{"labels": [0, 2], "mode": "fast", "version": number} for number in (1, 2, 2)]
     assert "the scoring script is ready" in told[3]
-    assert told[4:] == [True, ["scored"], {"k": "v"}]
+    assert told[4:8] == [True, ["scored"], {"k": "v"}, 3]
+    assert "use update(inference_config=" in told[8]
+    assert "not dict: give json.dumps" in told[9]
+    assert notebook.printed.count("need its key") == 1  # of the container's, not of the cluster's
     assert 'AKS service creation operation finished, operation "Succeeded"' in notebook.printed
 
 

@@ -284,6 +284,13 @@ for fold in range(2):
 open("outputs/model.txt", "w").write("weights")
 model = run.register_model("from-script", "outputs/model.txt", model_framework="Custom", tags={"k": "v"})
 print(model.name, model.version, model.run_id == run.id)
+from azureml.core import Model
+again = Model(run.experiment.workspace, "from-script")
+print("READ", open(again.download("champion")).read(), run.get_environment().name, run.restore_snapshot()[-4:])
+try:
+    run.experiment.workspace.webservices
+except Exception as error:
+    print("REFUSED", error)
 """,
     )
     told = notebook(
@@ -298,6 +305,8 @@ result = [[child.get_metrics() for child in run.get_children()], model.run_id ==
     )
     assert told == [[{"accuracy": 0.9}] * 2, True, {"k": "v"}, "weights"]
     assert "from-script 1 True\n" in notebook.printed
+    assert "READ weights AzureML-Minimal .zip\n" in notebook.printed
+    assert "REFUSED A run's token opens that run and its children, and reads the models" in notebook.printed
 
 
 def test_a_child_that_the_portal_executes_knows_its_parent(notebook: Notebook) -> None:

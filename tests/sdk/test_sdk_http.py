@@ -281,7 +281,8 @@ def test_an_expired_token_says_where_a_new_one_comes_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(200, errors.NoPortal), (404, errors.NoPortal), (502, errors.Unavailable)]
+    ("status", "kind"),
+    [(200, errors.NoPortal), (404, errors.NoPortal), (429, errors.TooManyRequests), (502, errors.Unavailable)],
 )
 def test_something_that_is_no_portal_is_told_from_one(status: int, kind: type[errors.PortalError]) -> None:
     page = Reply(status, b"<html>Welcome to nginx</html>", {"Content-Type": "text/html"})

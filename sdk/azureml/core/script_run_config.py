@@ -1,6 +1,7 @@
 """`azureml.core.script_run_config`: a script with its folder, arguments, environment and target, ready to submit."""
 
 import os
+import re
 import shlex
 from typing import Any, Dict, List, Optional, Union
 
@@ -11,6 +12,10 @@ from azureml.core.runconfig import RunConfiguration
 from azureml.exceptions import NotSupportedError, UserErrorException
 
 __all__ = ["ScriptRunConfig", "get_run_config_from_script_run"]
+
+# What a shell would take for itself, outside of the quotes that keep it from that. A data reference is the portal's to fill in.
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\$`]|\\[\s\S])*"|\\[\s\S]""")
+_SHELL = re.compile(r"[;&|<>()`*\n]|\$(?!AZUREML_DATAREFERENCE_)")
 
 DEFAULT_SECONDS = 2592000  # Azure's thirty days: the portal's own limit stands
 
@@ -100,6 +105,15 @@ class ScriptRunConfig(Partial):
                 raise NotSupportedError(
                     "the command {!r} is not supported here: a run starts a Python script, as in "
                     "['python', 'train.py', …]".format(self.command)
+                )
+            given = (
+                [self.command] if isinstance(self.command, str) else [part for part in parts if isinstance(part, str)]
+            )
+            found = next(filter(None, (_SHELL.search(_QUOTED.sub("", text.strip())) for text in given)), None)
+            if found:
+                raise NotSupportedError(
+                    "{!r} in the command {!r} is not supported here: no shell reads it. Call what it means in the "
+                    "script, and give a run one Python script with its arguments".format(found.group(), self.command)
                 )
             script, words = str(parts[1]), parts[2:] + words
         if not script:

@@ -4,6 +4,7 @@ import os
 from typing import Any, Dict, List, Optional
 
 from azureml._partial import Partial
+from azureml._said import say_waiting
 from azureml.exceptions import NotSupportedError, UserErrorException
 
 __all__ = ["Workspace"]
@@ -141,6 +142,7 @@ class Workspace(Partial):
 
             url = self._portal or config.of_environment().portal_url
             self._connection = Client.for_portal(url).workspace(self.name)
+            self._connection.http.on_wait = say_waiting
         return self._connection
 
     def _fetch(self) -> Dict[str, Any]:

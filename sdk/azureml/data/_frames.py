@@ -4,6 +4,7 @@
  "empty_as_string": bool, "include_path": bool, "steps": [{"step": …}], "timestamp", "partition_timestamp"}
 """
 
+import csv
 import re
 from typing import Any, Dict, List, Tuple
 
@@ -109,6 +110,8 @@ def _read_csv(pandas: Any, location: str, definition: Dict[str, Any], has_header
         "header": 0 if has_header else None,
         "encoding": _CODECS.get(encoding, encoding),
     }
+    if separator in ("\n", "\r\n"):  # one column of lines, as they are
+        options.update(sep="\x1f", engine="c", quoting=csv.QUOTE_NONE)
     if not definition.get("infer", True):
         options["dtype"] = str
     else:  # as it stands in the file: what was read as a number has lost its zeros

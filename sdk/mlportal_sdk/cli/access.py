@@ -42,7 +42,11 @@ def log_in(asked: Any, terminal: Terminal) -> int:
         raise Usage("There is no terminal to ask for the token; give it on stdin with --token-stdin.")
     if not token:
         raise errors.NotConfigured("No token was given.")
-    person = Client(url, token).get("me/")
+    try:
+        person = Client(url, token).get("me/")
+    except errors.NotAuthenticated as error:
+        message = "The token is unknown, expired or revoked; a new one is made at {}/account/tokens/.".format(url)
+        raise errors.NotAuthenticated(message, error.status, error.code) from None
     path = config.keep_token(url, token, person["username"])
     terminal.say("Logged in to {} as {}. The token is kept in {}".format(url, person["username"], path), GREEN)
     if config.token_for(url) != token:

@@ -44,6 +44,9 @@ def of_refusal(error: errors.BadInput, workspace: Any, asked: "dict[str, Optiona
     collection = {"target": "compute/", "environment": "environments/"}.get(field)
     word = asked.get(field)
     try:
-        return near(word, names(workspace, collection)) if collection and word else ""
+        if not (collection and word):
+            return ""
+        hint = near(word, names(workspace, collection))
+        return "" if hint.startswith(" There are") and "there are" in error.message else hint
     except errors.PortalError:
         return ""  # what was refused is worth more than a hint

@@ -140,6 +140,7 @@ def predict(asked: Any, terminal: Terminal) -> int:
 
 def _request(data: str, method: Any) -> Any:
     """(body, content type)."""
+    data = "-" if data == "@-" else data
     if data == "-":
         content = sys.stdin.buffer.read()
     elif data.startswith("@"):

@@ -3,6 +3,7 @@
 from typing import Any, Dict, List
 
 from azureml._registering import texts
+from azureml._said import say
 from azureml.exceptions import UserErrorException, WebserviceException
 
 
@@ -51,7 +52,14 @@ def deploy(
         ) from None
     except BadInput as error:
         raise WebserviceException(error.message, status_code=error.status) from None
-    return class_for(configuration)(workspace, name, _data=made)
+    service = class_for(configuration)(workspace, name, _data=made)
+    service._inference_config = inference_config
+    if getattr(configuration, "compute_type", "ACI") != "AKS" and getattr(configuration, "auth_enabled", None) is None:
+        say(
+            "callers of the service {} need its key, as in Authorization: Bearer <service.get_keys()[0]>; "
+            "deploy_configuration(auth_enabled=False) lets everybody in, as Azure's containers do".format(name)
+        )
+    return service
 
 
 def _auth(configuration: Any) -> bool:

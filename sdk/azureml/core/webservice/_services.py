@@ -45,6 +45,7 @@ class Webservice(Partial, metaclass=_WebserviceType):
         self.workspace = workspace
         self.name = name
         self._data = _data or self._fetch()
+        self._inference_config: Any = None  # with which this process has deployed it
 
     @staticmethod
     def list(
@@ -181,8 +182,12 @@ class Webservice(Partial, metaclass=_WebserviceType):
         from mlportal_sdk.errors import PortalError
 
         input = input_data if input is None else input  # Azure's classes name it differently
-        if input is None:
-            raise WebserviceException("Webservice.run needs the text of a request")
+        if not isinstance(input, (str, bytes, bytearray)):
+            raise WebserviceException(
+                "Webservice.run needs the text or the bytes of a request, not {}: give json.dumps(…)".format(
+                    "nothing" if input is None else type(input).__name__
+                )
+            )
         body = input.encode("utf-8") if isinstance(input, str) else bytes(input)
         try:
             answer = self._scope.raw(
@@ -287,6 +292,7 @@ class Webservice(Partial, metaclass=_WebserviceType):
             wish["models"] = [{"name": model.name, "version": model.version} for model in models]
         if inference_config is not None:
             wish["inference"] = inference_config._body(self.workspace)
+            self._inference_config = inference_config
         given = sorted(name for name, value in others.items() if value is not None)
         if properties is not None or given:
             say("{}: not used here".format(", ".join(given + (["properties"] if properties is not None else []))))
@@ -300,9 +306,19 @@ class Webservice(Partial, metaclass=_WebserviceType):
         self.update(tags={key: value for key, value in self.tags.items() if key not in tags})
 
     def reload(self, wait: bool = False) -> None:
-        """Starts it anew, with what it was deployed with."""
-        self._scope.post(self._path + "stop/")
-        self._scope.post(self._path + "start/")
+        """Starts it anew, with the entry script as it is now: the next call waits for it."""
+        if self._inference_config is not None:
+            wish = {"inference": self._inference_config._body(self.workspace)}
+            self._scope.post(self._path + "stop/")  # else the old script answers until the new one is ready
+            self._data = self._scope.patch(self._path, wish)
+        elif self._data.get("entry_script"):
+            raise NotSupportedError(
+                "Webservice.reload is not supported here for a service that another process has deployed: "
+                "use update(inference_config=…)"
+            )
+        else:
+            self._scope.post(self._path + "stop/")
+            self._scope.post(self._path + "start/")
         if wait:
             self.wait_for_deployment()
 
