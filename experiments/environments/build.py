@@ -46,8 +46,9 @@ for folder in {site, sysconfig.get_paths()["platlib"]}:
         name, _, version = info[: -len(".dist-info")].partition("-")
         found[name] = version
         with open(os.path.join(folder, info, "RECORD"), encoding="utf-8", newline="") as record:
+            spread = info[: -len(".dist-info")] + ".data/"  # is laid out elsewhere; wheels of old name it all the same
             for row in csv.reader(record):
-                if row and not os.path.exists(os.path.join(folder, row[0])):
+                if row and not row[0].startswith(spread) and not os.path.exists(os.path.join(folder, row[0])):
                     missing.append(row[0])
 print(json.dumps({
     "version": platform.python_version(), "prefix": os.path.realpath(sys.prefix), "found": sorted(found),

@@ -50,7 +50,7 @@ def check_definition(text: str, *, as_of: date | None = None, target: ComputeTar
     ]
     if as_of and as_of > timezone.now().date():
         still = {"message": f"{as_of} is still to come.", "line": None, "key": "as_of"}
-        return Checked(spec=spec, notes=notes, errors=[still])
+        return Checked(notes=notes, errors=[still])
     if as_of and spec.as_of and as_of != spec.as_of:
         notes.append(
             {"text": f"The date {as_of} replaces the one in the file, {spec.as_of}.", "line": None, "key": None}

@@ -43,6 +43,10 @@ class RegisterInput(Input):
 class VersionChange(Input):
     description = serializers.CharField(max_length=MAX_DESCRIPTION, allow_blank=True, required=False)
     tags = TextMap(required=False, most=MAX_TAGS, help_text="All tags of the version: those left out are removed")
+    add_tags = TextMap(required=False, most=MAX_TAGS, help_text="Tags beside those that are there")
+    remove_tags = serializers.ListField(
+        child=serializers.CharField(max_length=255), required=False, max_length=MAX_TAGS, help_text="Names of tags"
+    )
     add_properties = TextMap(required=False, most=MAX_TAGS, help_text="Properties are written once, and stay")
     framework_version = serializers.CharField(max_length=50, allow_blank=True, required=False)
     cpu = serializers.FloatField(allow_null=True, required=False, help_text="Cores of a replica")

@@ -53,7 +53,7 @@ def deploy(
     """
     workspace = workspace or versions[0].model.workspace
     require(Role.CONTRIBUTOR, workspace, by)
-    revision = make_revision(workspace, versions, inference, cpu=cpu, memory_gb=memory_gb)
+    revision = make_revision(workspace, versions, inference, cpu=cpu, memory_gb=memory_gb, by=by)
     base = versions[0].model.name if versions else PurePosixPath(revision.entry_script).stem
     name = name.strip() or _free_name(base)
     try:
@@ -90,7 +90,7 @@ def redeploy(deployment: Deployment, version: ModelVersion, *, by: User) -> None
         raise BadInput(f"{deployment} is made of {len(now.versions)} models: say all of them.", field="models")
     if now.versions == [version] and deployment.status in RUNS:
         raise Conflict(f"{version} is what {deployment} is made of already.", field="version")
-    _make_of(deployment, _changed(now, [version], None), by=by)
+    _make_of(deployment, _changed(now, [version], None, by), by=by)
 
 
 @transaction.atomic
@@ -117,7 +117,7 @@ def update(
     if auth_enabled is not None:
         said["auth_enabled"] = auth_enabled
     if versions is not None or inference is not None:
-        _make_of(deployment, _changed(deployment.revision, versions, inference), by=by, **said)
+        _make_of(deployment, _changed(deployment.revision, versions, inference, by), by=by, **said)
         return
     changed = {field: value for field, value in said.items() if getattr(deployment, field) != value}
     if not changed:
@@ -128,13 +128,14 @@ def update(
     record("deployment.update", by=by, workspace=deployment.workspace, subject=deployment, changed=sorted(changed))
 
 
-def _changed(now: Revision, versions: Sequence[ModelVersion] | None, inference: Inference | None) -> Revision:
+def _changed(now: Revision, versions: Sequence[ModelVersion] | None, inference: Inference | None, by: User) -> Revision:
     return make_revision(
         now.workspace,
         now.versions if versions is None else versions,
         inference_of(now) if inference is None else inference,
         cpu=now.cpu,
         memory_gb=now.memory_gb,
+        by=by,
     )
 
 

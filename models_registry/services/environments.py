@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 
 from experiments.models import EnvironmentVersion
-from mlportal.access.models import Workspace
+from experiments.services import add_version, check_definition
+from mlportal.access.models import User, Workspace
 from mlportal.errors import BadInput
 from models_registry.models import ModelVersion
 from models_registry.models.registry import Framework
+from models_registry.services import scikit_learn
 from models_registry.services.registration import suggested_framework_version
 
 # The scikit-learn of each curated environment; a lock, where there is one, knows better.
@@ -18,9 +20,17 @@ LAST_BEFORE_1 = 24  # 1.0 came after 0.24
 
 
 def environment_for(
-    workspace: Workspace, versions: Sequence[ModelVersion], given: EnvironmentVersion | None, has_script: bool = False
+    workspace: Workspace,
+    versions: Sequence[ModelVersion],
+    given: EnvironmentVersion | None,
+    has_script: bool = False,
+    *,
+    by: User | None = None,
 ) -> tuple[EnvironmentVersion, str]:
-    """(the environment, what a person should know of how it was chosen). BadInput says what to give."""
+    """(the environment, what a person should know of how it was chosen). BadInput says what to give.
+
+    `by` deploys, and an environment may be made for it; None: somebody only looks, and is told what would be.
+    """
     if given is not None:
         return given, ""
     theirs = list(dict.fromkeys(version.environment_version for version in versions))
@@ -43,10 +53,12 @@ def environment_for(
             "framework_version of its scikit-learn.",
             field="inference.environment",
         )
-    return _nearest(workspace, fitting)
+    return _fitting(workspace, fitting, by)
 
 
-def _nearest(workspace: Workspace, version: ModelVersion) -> tuple[EnvironmentVersion, str]:
+def _fitting(workspace: Workspace, version: ModelVersion, by: User | None) -> tuple[EnvironmentVersion, str]:
+    """One of the portal's own with the same minor of scikit-learn; else one that is made of that very version; else, where
+    no machine has a Python for it, the portal's nearest."""
     wanted = _numbers(version.framework_version)
     assert wanted is not None
     rows = EnvironmentVersion.objects.filter(
@@ -69,6 +81,11 @@ def _nearest(workspace: Workspace, version: ModelVersion) -> tuple[EnvironmentVe
     best = min(newest.values(), key=distance)
     number = there(best)
     is_same = distance(best)[0] == 0
+    definition = "" if is_same else scikit_learn.definition_of(version.framework_version)
+    if definition and not check_definition(definition).errors:
+        name = f"scikit-learn-{version.framework_version}"
+        note = f"{version} has no environment of its own. It runs in {name}, which is made for it, with packages of its time."
+        return (add_version(workspace, name, definition, by=by) if by else best), note
     fits = "which fits" if is_same else "the nearest to"
     advice = "" if is_same else " If it does not load there, give an environment that has it."
     note = (

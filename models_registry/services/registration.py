@@ -42,13 +42,16 @@ class About(TypedDict, total=False):
 
 
 class Changes(TypedDict, total=False):
-    """What may be changed later. `tags` are all of them; `add_properties` are written once."""
+    """What may be changed later. `tags` are all of them; `add_tags` and `remove_tags` leave others' alone; `add_properties`
+    are written once."""
 
     framework_version: str
     cpu: float | None
     memory_gb: float | None
     description: str
     tags: Mapping[str, Any]
+    add_tags: Mapping[str, Any]
+    remove_tags: Sequence[str]
     add_properties: Mapping[str, Any]
 
 
@@ -170,8 +173,8 @@ def update_version(version: ModelVersion, *, by: User, **changes: Unpack[Changes
     """
     workspace = version.model.workspace
     require(Role.CONTRIBUTOR, workspace, by)
-    ModelVersion.objects.select_for_update().get(pk=version.pk)  # properties are merged
-    version.refresh_from_db(fields=["properties"])
+    ModelVersion.objects.select_for_update().get(pk=version.pk)  # properties and tags are merged
+    version.refresh_from_db(fields=["properties", "tags"])
     fields: dict[str, Any] = {}
     if "description" in changes:
         fields["description"] = _description(changes["description"])
@@ -181,8 +184,11 @@ def update_version(version: ModelVersion, *, by: User, **changes: Unpack[Changes
         fields["cpu"] = amount(changes["cpu"], "cpu")
     if "memory_gb" in changes:
         fields["memory_gb"] = amount(changes["memory_gb"], "memory_gb")
-    if "tags" in changes:
-        fields["tags"] = pairs(changes["tags"], "tags")
+    if {"tags", "add_tags", "remove_tags"} & changes.keys():
+        kept = changes.get("tags", version.tags)
+        gone = set(changes.get("remove_tags", ()))
+        kept = {name: value for name, value in kept.items() if name not in gone}
+        fields["tags"] = pairs({**kept, **changes.get("add_tags", {})}, "tags")
     if "add_properties" in changes:
         fields["properties"] = _with_more(version.properties, pairs(changes["add_properties"], "properties"))
     for field, value in fields.items():

@@ -9,7 +9,7 @@ from typing import Any
 from experiments.models import EnvironmentVersion, Snapshot
 from experiments.services.submit import clean_variables
 from experiments.snapshots import NameRefused, clean_name
-from mlportal.access.models import Workspace
+from mlportal.access.models import User, Workspace
 from mlportal.errors import BadInput
 from models_registry.models import ModelVersion, Part, Revision
 from models_registry.models.revisions import LABEL_CHARACTERS
@@ -40,6 +40,7 @@ def make_revision(
     *,
     cpu: float | None = None,
     memory_gb: float | None = None,
+    by: User,
 ) -> Revision:
     """The row of what is wanted. Raises BadInput that says what is missing or does not go together."""
     versions = list(dict.fromkeys(versions))
@@ -50,7 +51,8 @@ def make_revision(
     inference = _checked(workspace, inference)
     if not inference.entry_script:
         _require_one_that_serves_itself(versions)
-    environment, note = environment_for(workspace, versions, inference.environment, bool(inference.entry_script))
+    has_script = bool(inference.entry_script)
+    environment, note = environment_for(workspace, versions, inference.environment, has_script, by=by)
     revision = Revision.objects.create(
         workspace=workspace,
         label=_label(versions, inference.entry_script),

@@ -59,6 +59,7 @@ def test_a_check_builds_nothing_and_raises_nothing(db: None) -> None:
     assert (lacking.errors[0]["key"], lacking.errors[0]["line"]) == ("python", 2)
     tomorrow = timezone.now().date() + timedelta(days=1)
     assert [error["key"] for error in services.check_definition(TINY, as_of=tomorrow).errors] == ["as_of"]
+    assert services.check_definition(TINY, as_of=tomorrow).spec is None  # so that nobody can add it
     assert services.check_definition(f"# as-of: {tomorrow}\n{TINY}").errors[0]["line"] == 1
     assert services.check_definition(TINY, as_of=tomorrow - timedelta(days=1)).errors == []
 

@@ -67,10 +67,10 @@ def test_every_curated_environment_with_scikit_learn_is_known() -> None:
 @pytest.mark.parametrize(
     ("framework_version", "name"),
     [
-        ("0.19.1", "AzureML-Tutorial"),
+        ("0.19.1", "scikit-learn-0.19.1"),
         ("0.23.2", "AzureML-Tutorial"),
-        ("0.24", "AzureML-Tutorial"),
-        ("1.2.0", "azureml-sklearn-1.5"),
+        ("0.24", "scikit-learn-0.24"),
+        ("1.2.0", "scikit-learn-1.2.0"),
         ("1.5.2", "azureml-sklearn-1.5"),
         (">=1.6", "azureml-sklearn-1.5"),
         ("1.9.1", "sklearn-today"),
@@ -87,8 +87,8 @@ def test_a_version_without_an_environment_gets_the_nearest_with_a_note(
     revision = deployment.revision
     assert revision.environment_version.environment.name == name
     assert not revision.environment_given
-    assert f"{name}:1" in revision.note and f"scikit-learn {framework_version}" in revision.note
-    assert ("give an environment" in revision.note) == (framework_version not in ("0.23.2", "1.5.2", "1.9.1"))
+    assert f"runs in {name}" in revision.note and framework_version in revision.note
+    assert ("give an environment" in revision.note) == (framework_version in (">=1.6", "3.0"))
     assert revision.note in deployment.events.get().reason
 
 

@@ -39,7 +39,10 @@ first = Model.register(workspace=ws, model_path={str(model_file)!r}, model_name=
                        model_framework_version="1.5", resource_configuration=ResourceConfiguration(cpu=1, memory_in_gb=0.5))
 second = Model.register(ws, "folder", "laptop", properties={{"p": "1"}}, model_framework="Custom",
                         child_paths=["model.txt", "deep"])
-second.add_tags({{"new": "yes"}})
+stale = Model(ws, "laptop")
+second.add_tags({{"new": "yes", "old": "1"}})
+stale.add_tags({{"other": "kept"}})
+stale.remove_tags("old")
 second.add_properties({{"q": "2"}})
 second.update(description="changed")
 try:
@@ -73,7 +76,13 @@ latest.delete()
 result.append(ids(name="laptop"))
 """)
     assert told[0] == ["laptop", 1, "laptop:1", {"area": "iris", "k": "1"}, "by hand", "ScikitLearn", "1.5", 1.0, 0.5]
-    assert told[1] == ["laptop:2", {"new": "yes"}, {"p": "1", "q": "2"}, "changed", "UserErrorException"]
+    assert told[1] == [
+        "laptop:2",
+        {"new": "yes", "other": "kept"},
+        {"p": "1", "q": "2"},
+        "changed",
+        "UserErrorException",
+    ]
     assert told[2] == ["ModelNotFoundException", "ModelNotFoundException", "ModelPathNotFoundException"]
     one, two = "laptop:1", "laptop:2"
     assert told[3] == [[two, one], [two], [one], [one], [], [two], [two]]

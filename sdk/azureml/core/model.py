@@ -278,11 +278,10 @@ class Model(Partial):
         self._change(wish)
 
     def add_tags(self, tags: Dict[str, str]) -> None:
-        self._change({"tags": {**self.tags, **texts(tags)}})
+        self._change({"add_tags": texts(tags)})
 
     def remove_tags(self, tags: Union[str, "List[str]"]) -> None:
-        names = [tags] if isinstance(tags, str) else tags
-        self._change({"tags": {key: value for key, value in self.tags.items() if key not in names}})
+        self._change({"remove_tags": [tags] if isinstance(tags, str) else list(tags)})
 
     def add_properties(self, properties: Dict[str, str]) -> None:
         self._change({"add_properties": texts(properties)})
@@ -294,9 +293,10 @@ class Model(Partial):
         add_properties: Optional[Dict[str, str]] = None,
     ) -> None:
         wish: Dict[str, Any] = {}
-        if add_tags or remove_tags:
-            kept = {key: value for key, value in self.tags.items() if key not in (remove_tags or ())}
-            wish["tags"] = {**kept, **texts(add_tags)}
+        if add_tags:
+            wish["add_tags"] = texts(add_tags)
+        if remove_tags:
+            wish["remove_tags"] = list(remove_tags)
         if add_properties:
             wish["add_properties"] = texts(add_properties)
         self._change(wish)
