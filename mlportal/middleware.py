@@ -5,7 +5,7 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-from mlportal.errors import BadInput, DatabaseAway, PortalError
+from mlportal.errors import BadInput, DatabaseAway, NotFound, PortalError
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,10 @@ class PortalErrorMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         # PostgreSQL takes no NUL, not even to look for it.
-        if "\0" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
-            return self._answer(request, BadInput("An address has no NUL character."))
+        if "\0" in request.path:
+            return self._answer(request, NotFound("There is nothing at this address.", code="no_such_address"))
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            return self._answer(request, BadInput("A parameter of an address has no NUL character."))
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

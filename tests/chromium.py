@@ -1,4 +1,5 @@
-"""Debian's Chromium, one for all tests of a process: Playwright keeps an event loop in the thread, and takes no second one."""
+"""Debian's Chromium, one for all tests of a file: Playwright keeps an event loop in the thread, which takes no second one,
+and which tests of what is asynchronous must not find there afterwards."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not on this machine")

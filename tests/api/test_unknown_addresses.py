@@ -33,7 +33,7 @@ def test_a_method_that_is_not_there_is_told_before_its_parameters(client: Client
 )
 def test_a_nul_in_an_address_is_refused_before_a_database_is_asked(client: Client, owner: object, address: str) -> None:
     client.force_login(owner)  # type: ignore[arg-type]
-    assert client.get(address).status_code == 400
+    assert client.get(address).status_code == (400 if "?" in address else 404)
 
 
 def test_a_nul_that_is_quoted_twice_is_no_name(client: Client, owner: object) -> None:

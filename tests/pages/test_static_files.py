@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +78,7 @@ def served(path: str, *, method: str = "GET", **headers: str) -> tuple[int, dict
 
         await asyncio.wait_for(get_asgi_application()(scope, receive, send), 20)
 
-    with ThreadPoolExecutor(1) as thread:  # this one may have the loop of a browser already
-        thread.submit(asyncio.run, ask()).result()
+    asyncio.run(ask())
     found = {name.decode().lower(): text.decode() for name, text in sent[0]["headers"]}
     return sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:])
 
