@@ -169,6 +169,8 @@ STORAGES: dict[str, dict[str, Any]] = {
     "staticfiles": {"BACKEND": "mlportal.pages.static.StaticFiles"},
 }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+# Compressing takes most of a first start. Source maps are for a debugger alone.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("png", "woff", "woff2", "gz", "br", "map")
 
 # --- Celery: a message is only a wake-up, the database is the truth
 CELERY_BROKER_URL = BROKER_URL

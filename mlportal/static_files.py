@@ -8,6 +8,8 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 
+UNUSED = ["rest_framework", "redoc"]  # folders of libraries whose pages the portal does not have
+
 
 def collect_static_files() -> None:
     """Make the copy, if a source has changed since: compressing takes longer than all the rest of a start.
@@ -26,5 +28,5 @@ def collect_static_files() -> None:
         if stamp.exists() and stamp.read_text() == wanted:
             return
         shutil.rmtree(settings.STATIC_ROOT)
-        call_command("collectstatic", interactive=False, verbosity=0)
+        call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=UNUSED)
         stamp.write_text(wanted)

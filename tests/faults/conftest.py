@@ -28,13 +28,13 @@ VARIABLES = {"MLPORTAL_LOCAL_SLOTS": "8", "MLPORTAL_CANCEL_GRACE": "3s", "MLPORT
 Submit = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     with Portal(tmp_path_factory.mktemp("portal") / "home", VARIABLES) as portal:
         yield portal
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def client(portal: Portal) -> Iterator[Client]:
     with portal.client() as client:
         yield client
