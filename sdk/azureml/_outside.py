@@ -8,58 +8,9 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any, Optional
 
+from azureml._absent import CLASSES, MODULES
 from azureml.exceptions import NotSupportedError
 
-_SEARCH = "submit one run for each set of arguments, or search in the script (scikit-learn's GridSearchCV)"
-_AUTOML = "train with scikit-learn in a script, such as with its GridSearchCV, and submit it by ScriptRunConfig"
-_ESTIMATOR = "use azureml.core.ScriptRunConfig with an Environment"
-_PIPELINE = "submit the steps one after the other with Experiment.submit, waiting for each"
-_EXPLAIN = "call the explaining package itself in the script, and log or upload what it says"
-_SPARK = "a run is one Python process: pandas and scikit-learn do there what fits into one machine"
-_INPUT = "give the run a dataset, as in Dataset.File.from_files(…).as_named_input(name).as_mount()"
-_TARGET = "use AmlCompute or a target of the workspace's page: the portal's workers are its machines"
-_INSTEAD = {
-    "azureml.automl": _AUTOML,
-    "azureml.contrib": "the portal has none of the previews",
-    "azureml.core.databricks": _SPARK,
-    "azureml.core.image": "use azureml.core.Environment and Model.deploy: the portal makes no images",
-    "azureml.datadrift": "compare the data in a script of your own",
-    "azureml.dataprep": "use azureml.core.Dataset, or pandas in the script",
-    "azureml.explain": _EXPLAIN,
-    "azureml.interpret": _EXPLAIN,
-    "azureml.monitoring": "the page of a service shows its requests",
-    "azureml.opendatasets": "download the data and use Dataset.File.from_files or Dataset.Tabular.from_delimited_files",
-    "azureml.pipeline": _PIPELINE,
-    "azureml.responsibleai": _EXPLAIN,
-    "azureml.studio": _PIPELINE,
-    "azureml.tensorboard": "the run's page draws its metrics; write event files to outputs/ and open them with tensorboard",
-    "azureml.train": _ESTIMATOR,
-    "azureml.train.automl": _AUTOML,
-    "azureml.train.hyperdrive": _SEARCH,
-}
-
-
-_CLASSES = {
-    "AdlaCompute": _TARGET,
-    "ArmTokenAuthentication": "a token of the portal counts: mlportal login, or MLPORTAL_TOKEN",
-    "AzureContainerRegistry": "the portal makes no images: use azureml.core.Environment",
-    "BatchCompute": _TARGET,
-    "DataFactoryCompute": _TARGET,
-    "DataPathComputeBinding": _INPUT,
-    "DataReferenceConfiguration": _INPUT,
-    "DatabricksCompute": _TARGET,
-    "DockerEnvironment": "use azureml.core.Environment: the portal makes no images",
-    "DsvmCompute": _TARGET,
-    "HDInsightCompute": _TARGET,
-    "HistoryConfiguration": "the portal keeps every run's files and logs",
-    "KubernetesCompute": _TARGET,
-    "PythonEnvironment": "use environment.python.conda_dependencies",
-    "RemoteCompute": _TARGET,
-    "ScaleSettings": "max_nodes of AmlCompute.provisioning_configuration is how many runs a target executes at a time",
-    "SparkConfiguration": _SPARK,
-    "SparkPackage": _SPARK,
-    "SynapseCompute": _SPARK,
-}
 _COVERED = ("azureml.core.", "azureml.data.")
 
 
@@ -85,7 +36,7 @@ class _Unsupported(type):
 class _OutsideModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         full_name = "{}.{}".format(self.__name__, name)
-        if name.startswith("__") or any(known == full_name or known.startswith(full_name + ".") for known in _INSTEAD):
+        if name.startswith("__") or any(known == full_name or known.startswith(full_name + ".") for known in MODULES):
             raise AttributeError(name)  # a module of the table: the import system goes on to look for it
         return _stand_in(self, name, _advice(self.__name__))
 
@@ -99,9 +50,9 @@ class _CoveredModule(ModuleType):
 
 def missing(module: ModuleType, name: str) -> Any:
     """What stands in for a class of Azure's that a module lacks. Raises AttributeError for all other names."""
-    if name not in _CLASSES:
+    if name not in CLASSES:
         raise AttributeError("module {!r} has no attribute {!r}".format(module.__name__, name))
-    return _stand_in(module, name, _CLASSES[name])
+    return _stand_in(module, name, CLASSES[name])
 
 
 def _stand_in(module: ModuleType, name: str, instead: Optional[str]) -> Any:
@@ -152,7 +103,7 @@ def _advice(name: str) -> Optional[str]:
     """Of the longest name in the table that the module is, or is in."""
     parts = name.split(".")
     names = (".".join(parts[:count]) for count in range(len(parts), 1, -1))
-    return next((_INSTEAD[known] for known in names if known in _INSTEAD), None)
+    return next((MODULES[known] for known in names if known in MODULES), None)
 
 
 def install() -> None:

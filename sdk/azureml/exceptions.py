@@ -21,11 +21,13 @@ from mlportal_sdk.errors import AzureMLException
 _ONLY_NAMED = (
     "AuthenticationException",
     "AuthenticationAPINotFoundException",
+    "AzureMLAggregatedException",
     "CloneException",
     "DatasetTimestampMissingError",
     "DiscoveryUrlNotFoundException",
     "ExperimentNotFoundException",
     "ImageException",
+    "ParallelRunException",
     "RunConfigurationException",
     "ScenarioNotSupportedException",
     "ServiceException",
@@ -33,6 +35,7 @@ _ONLY_NAMED = (
     "TrainingException",
     "UnsupportedException",
     "WorkspaceException",
+    "WorkspacePrivateEndpointException",
 )
 globals().update(
     {

@@ -49,6 +49,28 @@ except ImportError:
     assert said[6] == "no such class"
 
 
+def test_modules_that_are_elsewhere_or_nowhere_can_be_imported(
+    python: str, offline_environment: dict[str, str], tmp_path: Path
+) -> None:
+    code = """
+import azureml.core.profile, azureml.core.linked_service, azureml.data.datacache
+from azureml.core.compute import AksCompute
+from azureml.core.compute.aks import AksCompute as Same
+from azureml.core.webservice.aci import AciWebservice, ContainerResourceRequirements
+from azureml.exceptions import ParallelRunException
+print(AksCompute is Same)
+for use in (ContainerResourceRequirements, azureml.core.profile.ModelProfile):
+    try:
+        use()
+    except Exception as error:
+        print(error)
+"""
+    same, service, profile = run(python, code, offline_environment, tmp_path).splitlines()
+    assert same == "True"
+    assert "ContainerResourceRequirements is not supported here: AciWebservice.deploy_configuration" in service
+    assert "azureml.core.profile.ModelProfile is not supported here: send the service requests" in profile
+
+
 def test_every_error_of_the_client_is_caught_by_azures_name(
     python: str, offline_environment: dict[str, str], tmp_path: Path
 ) -> None:

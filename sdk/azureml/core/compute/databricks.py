@@ -1,0 +1,5 @@
+"""The same name, where Azure's SDK has its class."""
+
+from azureml.core.compute import DatabricksCompute
+
+__all__ = ["DatabricksCompute"]
