@@ -32,6 +32,7 @@ from models_registry.filters import DeploymentFilter
 from models_registry.models import Deployment, DeploymentEvent, ModelVersion, RequestLog
 from models_registry.services.keys import pair_of
 from models_registry.serving.asgi import score
+from models_registry.serving.portal_routes import told
 
 
 class Deployments(ListView[Deployment]):
@@ -61,7 +62,9 @@ class DeploymentDetail(DetailView[Deployment]):
     serializer_class = DeploymentSerializer
 
     def get_object(self) -> Deployment:
-        return deployment_of(self)
+        found = deployment_of(self)
+        told()
+        return found
 
     @extend_schema(request=DeploymentChange, responses=DeploymentSerializer)
     def patch(self, request: Request, workspace: str, name: str) -> Response:

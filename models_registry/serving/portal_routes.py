@@ -35,6 +35,16 @@ CLOSED: Mapping[str, str] = {
 }
 
 
+_told_at = float("-inf")
+
+
+def told() -> None:
+    """Somebody was told just now how a service is. Who then asks the service is not answered from what was read before:
+    after "Healthy, with version 2" comes no answer of version 1."""
+    global _told_at
+    _told_at = time.monotonic()
+
+
 class PortalRoutes:
     """Routes in memory, as old as `FRESH_SECONDS` under load. Belongs to one event loop; nothing is read while idle."""
 
@@ -60,7 +70,9 @@ class PortalRoutes:
         age = time.monotonic() - self._read_at
         route = self._routes.get(name)
         refuses = route is None or route.closed or route.elsewhere  # it may have been made or started just now
-        if age > STALE_SECONDS or (refuses and age > MISS_SECONDS):
+        if age > STALE_SECONDS or (refuses and age > MISS_SECONDS) or self._read_at < _told_at:
+            await asyncio.shield(self._start_reading())
+        if self._read_at < _told_at:  # that one had begun before
             await asyncio.shield(self._start_reading())
 
     def close(self) -> None:
@@ -73,6 +85,7 @@ class PortalRoutes:
         return self._reading
 
     async def _read(self) -> None:
+        began = time.monotonic()
         try:
             routes = await asyncio.get_running_loop().run_in_executor(self._thread, read_routes)
         except DatabaseError as error:  # what is known goes on being served
@@ -80,7 +93,7 @@ class PortalRoutes:
         else:
             self._routes = {route.name: route for route in routes}
             self._labels = {route.deployment_id: route.version for route in routes}
-        self._read_at = time.monotonic()
+        self._read_at = began
 
 
 def read_routes() -> list[Route]:

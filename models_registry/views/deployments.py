@@ -20,6 +20,7 @@ from mlportal.pages.polling import is_known, state_of
 from models_registry import services
 from models_registry.forms import ServiceForm
 from models_registry.models import Deployment, ModelVersion
+from models_registry.serving.portal_routes import told
 from models_registry.status import DeploymentStatus
 
 EVENTS = 20
@@ -136,6 +137,7 @@ def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse
 
 
 def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
+    told()
     status = DeploymentStatus(found.status)
     is_steady = status in STEADY
     build = None

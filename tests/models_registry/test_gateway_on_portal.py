@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from models_registry import services
 from models_registry.models import Deployment, ModelVersion, RequestLog
 from models_registry.services.keys import pair_of
 from models_registry.serving.asgi import requests as request_buffer
+from models_registry.serving.portal_routes import PortalRoutes, told
 from models_registry.serving.supervisor import Supervisor
+from models_registry.status import DeploymentStatus
 from tests.api.conftest import Caller
 from tests.models_registry.conftest import Register, gateway, until, wait_for_status
 
@@ -86,6 +89,34 @@ def test_a_stopped_service_says_so_and_a_started_one_answers_the_next_call(
     services.start(service, by=contributor)
     answer = http.post("/services/iris/score", json=IRIS, headers=headers)
     assert (answer.status_code, answer.json()) == (200, [0, 2])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_was_told_of_a_change_is_not_answered_from_what_was_read_before(
+    iris_version: ModelVersion, contributor: User
+) -> None:
+    deployment = services.deploy(iris_version, name="iris", by=contributor)
+    rows = Deployment.objects.filter(pk=deployment.pk)
+
+    async def is_closed(routes: PortalRoutes) -> bool:
+        await routes.be_ready_for("iris")
+        route = routes.lookup(None, "iris")
+        assert route is not None
+        return bool(route.closed)
+
+    async def ask() -> list[bool]:
+        routes = PortalRoutes()
+        try:
+            seen = [await is_closed(routes)]
+            await rows.aupdate(status=DeploymentStatus.STOPPED)
+            seen.append(await is_closed(routes))  # what is in memory is young enough
+            told()
+            seen.append(await is_closed(routes))
+            return seen
+        finally:
+            routes.close()
+
+    assert asyncio.run(ask()) == [False, False, True]
 
 
 def test_a_failed_service_says_so(
