@@ -12,12 +12,7 @@ const root = form.dataset.api;
 let files = [];
 let running = null;
 
-for (const input of [at.files, at.folder]) {
-  input.addEventListener("change", () => {
-    choose(withoutNeverTaken(fromInput(input.files)));
-    input.value = "";
-  });
-}
+for (const input of [at.files, at.folder]) input.addEventListener("change", () => take(input));
 at.drop.addEventListener("dragover", (event) => {
   event.preventDefault();
   at.drop.classList.add("is-over");
@@ -53,6 +48,11 @@ form.addEventListener("submit", async (event) => {
     setBusy(false);
   }
 });
+
+function take(input) {
+  choose(withoutNeverTaken(fromInput(input.files)));
+  input.value = "";
+}
 
 function choose(chosen) {
   files = chosen;
@@ -96,3 +96,6 @@ function tell(message) {
   at.problem.hidden = !message;
   at.problem.textContent = message ?? "";
 }
+
+// Somebody may have been faster than this script.
+for (const input of [at.files, at.folder]) if (input.files.length) take(input);
