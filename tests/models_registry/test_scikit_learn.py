@@ -14,7 +14,7 @@ from experiments import environments as conda
 from models_registry.services.scikit_learn import PERIODS, definition_of
 
 
-def how(tmp_path: Path) -> dict[str, Any]:
+def how() -> dict[str, Any]:
     return {
         "log": lambda line: None,
         "cancelled": lambda: False,
@@ -24,15 +24,15 @@ def how(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def resolved(version: str, tmp_path: Path) -> tuple[conda.Lock, conda.Interpreter]:
+def resolved(version: str) -> tuple[conda.Lock, conda.Interpreter]:
     spec = conda.parse_conda_yaml(definition_of(version))
     interpreter = conda.choose(spec.python, conda.discover(), as_of=spec.as_of).interpreter
-    return conda.resolve(spec, interpreter, as_of=spec.as_of, allow_source_builds=False, **how(tmp_path)), interpreter
+    return conda.resolve(spec, interpreter, as_of=spec.as_of, allow_source_builds=False, **how()), interpreter
 
 
 @pytest.mark.parametrize("minor", [minor for minor in PERIODS if minor != "0.19"])
-def test_the_packages_of_a_time_go_together(minor: str, tmp_path: Path) -> None:
-    lock, _ = resolved(minor, tmp_path)
+def test_the_packages_of_a_time_go_together(minor: str) -> None:
+    lock, _ = resolved(minor)
     packages = dict(lock.packages)
     assert packages["scikit-learn"].startswith(f"{minor}.")
     assert {"numpy", "scipy", "joblib", "pandas"} <= packages.keys()
@@ -40,8 +40,8 @@ def test_the_packages_of_a_time_go_together(minor: str, tmp_path: Path) -> None:
 
 def test_a_model_of_the_article_s_time_can_be_loaded(tmp_path: Path) -> None:
     """Pickles of 0.19 name modules that later versions do not have."""
-    lock, interpreter = resolved("0.19.1", tmp_path)
-    built = conda.build(lock, interpreter, tmp_path / "environments", **how(tmp_path))
+    lock, interpreter = resolved("0.19.1")
+    built = conda.build(lock, interpreter, tmp_path / "environments", **how())
     code = (
         "from sklearn.linear_model.ridge import Ridge; from sklearn.externals import joblib; "
         "print(Ridge().fit([[0], [1]], [0, 1]).predict([[1]]).shape)"

@@ -27,6 +27,8 @@ export class SnapshotStep extends EventTarget {
     again.addEventListener("click", () => this.#show(null));
     // A file that misses the zone would replace the page, and all that was filled in.
     for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
+    // Somebody may have been faster than this script.
+    for (const input of [folder, files, zip]) if (input.files.length) this.#onPicked(input);
   }
 
   /** Shows a snapshot that the portal has already. */
