@@ -5,8 +5,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from models_registry.models import Deployment, ModelVersion
-from models_registry.services.checks import MAX_TAGS
-from models_registry.services.registration import MAX_DESCRIPTION
+from models_registry.services.checks import MAX_DESCRIPTION, MAX_TAGS
 
 
 class TagLines(forms.CharField):

@@ -50,7 +50,7 @@ ELSEWHERE = {
     "models_registry/serving/model_worker.py": {"numpy", "joblib", "pandas", "sklearn", "scipy", "threadpoolctl"},
     "models_registry/serving/entry_request.py": set(),
     "models_registry/serving/entry_script.py": set(),
-    "models_registry/serving/model_loading.py": {"joblib"},
+    "models_registry/serving/model_loading.py": {"joblib", "skops"},
     "models_registry/serving/protocol.py": {"numpy"},
     "models_registry/serving/sockets.py": set(),
     "models_registry/serving/worker_process.py": set(),

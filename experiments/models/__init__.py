@@ -14,6 +14,7 @@ from experiments.models.data import (
 from experiments.models.environments import BuildLogChunk, Environment, EnvironmentBuild, EnvironmentVersion
 from experiments.models.experiments import Experiment
 from experiments.models.files import Artifact, FollowedFile, LogChunk, Snapshot
+from experiments.models.logged_models import LoggedModel, LoggedModelFile, LoggedModelMetric, LoggedModelUse
 from experiments.models.measurements import LoggedDataset, LoggedValue, Metric, MetricChunk, Parameter, RunProperty, Tag
 from experiments.models.runs import Run, RunEvent, RunToken
 
@@ -35,6 +36,10 @@ __all__ = [
     "InputMode",
     "LogChunk",
     "LoggedDataset",
+    "LoggedModel",
+    "LoggedModelFile",
+    "LoggedModelMetric",
+    "LoggedModelUse",
     "LoggedValue",
     "Metric",
     "MetricChunk",

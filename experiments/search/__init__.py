@@ -4,7 +4,16 @@ metrics.`val loss` < 0.5 AND (params.kernel = 'rbf' OR tags."team" LIKE 'a%') AN
 """
 
 from .experiments import search_experiments
+from .logged_models import ModelOrder, OnDataset, search_logged_models
 from .runs import MLFLOW_STATUS, search_runs
 from .tokens import BadSearch
 
-__all__ = ["MLFLOW_STATUS", "BadSearch", "search_experiments", "search_runs"]
+__all__ = [
+    "MLFLOW_STATUS",
+    "BadSearch",
+    "ModelOrder",
+    "OnDataset",
+    "search_experiments",
+    "search_logged_models",
+    "search_runs",
+]

@@ -14,7 +14,8 @@ from experiments.querysets import RunQuerySet
 from experiments.status import RunStatus
 
 from .compare import matches, moment_matches, number_matches, text_matches
-from .grammar import And, Comparison, Condition, Field, Not, Order, parse_filter, parse_order
+from .conditions import as_q
+from .grammar import Comparison, Field, Order, parse_filter, parse_order
 from .tokens import BadSearch
 
 KINDS: Final = ("attribute", "dataset", "metric", "param", "tag")
@@ -69,24 +70,13 @@ def search_runs(
     """
     condition = parse_filter(filter_text, KINDS)
     orders = [parse_order(text, KINDS) for text in order_texts]
-    found = runs if condition is None else runs.filter(_condition(condition))
+    found = runs if condition is None else runs.filter(as_q(condition, _BY_KIND))
     ordered = _ordered(found, orders).values_list("pk", flat=True)
     if orders and orders[0].field.kind == "metric":
         page = list(_ordered(found, orders, with_number=True).values_list("pk", flat=True)[start : start + most])
         if len(page) == most:
             return page
     return list(ordered[start : start + most])
-
-
-def _condition(condition: Condition) -> Q:
-    if isinstance(condition, Not):
-        return ~_condition(condition.part)
-    if isinstance(condition, Comparison):
-        return _BY_KIND[condition.field.kind](condition)
-    parts = Q()
-    for part in condition.parts:
-        parts = parts & _condition(part) if isinstance(condition, And) else parts | _condition(part)
-    return parts
 
 
 def _attribute(comparison: Comparison) -> Q:

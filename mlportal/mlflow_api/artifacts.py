@@ -1,4 +1,4 @@
-"""Artifacts through the portal: `mlflow-artifacts:/<experiment>/<run>/artifacts/<path>`, each a file of the run.
+"""Artifacts through the portal, by their `mlflow-artifacts:` addresses (places.py says what is behind each).
 
 Nothing of a path reaches a file system: bytes are stored by their digest, and a path is a name in the database.
 """
@@ -6,21 +6,18 @@ Nothing of a path reaches a file system: bytes are stored by their digest, and a
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
 from django.conf import settings
 from django.core import signing
 
-from experiments import services
-from experiments.models import Artifact, Run
 from experiments.services import uploads
-from experiments.snapshots import NameRefused, clean_name
 from mlportal.blobs.services import Draft, open_blob
+from mlportal.mlflow_api import logged_models
 from mlportal.mlflow_api.call import Call, Json
 from mlportal.mlflow_api.errors import invalid, missing, not_there
+from mlportal.mlflow_api.places import Files, Found, LoggedFiles, Place, RunFiles, checked, place_of
 from mlportal.mlflow_api.shapes import info_json
 
 MAX_PARTS: Final = 10_000
@@ -28,50 +25,42 @@ UPLOADS: Final = "mlflow-multipart"
 UPLOAD_SECONDS: Final = 86_400  # as long as uploaded bytes are kept that nothing refers to
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A file or folder of a run; "" is the folder of them all."""
-
-    run: Run
-    path: str
-
-
-def place_of(call: Call, path: str) -> Place:
-    """Raises INVALID_PARAMETER_VALUE for a path that is none, RESOURCE_DOES_NOT_EXIST for a run that is not the caller's."""
-    path = path.removesuffix("/")
-    parts = _checked(path).split("/", 3)
-    if len(parts) < 3 or parts[2] != "artifacts":
-        raise invalid(f"Invalid path {path[:200]!r}: artifacts are at <experiment>/<run>/artifacts/…")
-    below = _checked(parts[3]) if len(parts) == 4 else ""  # alone it may have a scheme
-    return Place(call.run(parts[1]), below)
-
-
 def list_run(call: Call) -> Json:
     """mlflow/artifacts/list: paths in the run."""
     run, path = call.run(), call.text("path", required=False)
-    folder = _checked(path.removesuffix("/")) if path else ""
+    folder = checked(path.removesuffix("/")) if path else ""
     root = str(info_json(run)["artifact_uri"])
-    files = [{**entry, "path": posixpath.join(folder, entry["path"])} for entry in _entries(run, folder)]
+    files = [{**entry, "path": posixpath.join(folder, entry["path"])} for entry in _entries(RunFiles(run), folder)]
+    return {"root_uri": root, "files": files} if files else {"root_uri": root}
+
+
+def list_model(call: Call) -> Json:
+    """logged-models/<id>/artifacts/directories: paths in the model."""
+    model = logged_models.find(call, call.names["model_id"])
+    path = call.text("artifact_directory_path", required=False)
+    folder = checked(path.removesuffix("/")) if path else ""
+    root = str(logged_models.model_json(model)["info"]["artifact_uri"])
+    files = [{**entry, "path": posixpath.join(folder, entry["path"])} for entry in _entries(LoggedFiles(model), folder)]
     return {"root_uri": root, "files": files} if files else {"root_uri": root}
 
 
 def list_folder(call: Call) -> Json:
     """mlflow-artifacts/artifacts?path=: names in the folder."""
     place = place_of(call, call.text("path"))
-    files = _entries(place.run, place.path)
+    files = _entries(place.files, place.path)
     return {"files": files} if files else {}
 
 
-def find(call: Call) -> Artifact:
+def find(call: Call) -> Found:
     place = place_of(call, call.path)
-    found = Artifact.objects.filter(run=place.run, path=place.path).first()
+    found = place.files.find(place.path)
     if found is None:
         raise not_there(f"No such artifact: '{place.path[:300]}'")
     return found
 
 
-def open_bytes(found: Artifact) -> BinaryIO:
-    return open_blob(found.blob_id)
+def open_bytes(found: Found) -> BinaryIO:
+    return found.open()
 
 
 def draft() -> Draft:
@@ -97,29 +86,29 @@ def check_upload(call: Call) -> None:
     place = place_of(call, call.path)
     if not place.path:
         raise invalid("An artifact needs a name.")
-    services.require_writer(place.run, call.by)
+    place.files.check_writer(call)
 
 
 def store(call: Call, draft: Draft) -> Json:
     place = place_of(call, call.path)
-    services.put_artifact(place.run, place.path, draft.store(), by=call.by)
+    place.files.put(call, place.path, draft.store())
     return {}
 
 
 def delete(call: Call) -> Json:
     place = place_of(call, call.path)
-    services.delete_artifacts(place.run, place.path, by=call.by)
+    place.files.delete(call, place.path)
     return {}
 
 
 def mpu_create(call: Call) -> Json:
     """Each part is put to an address of the portal; its ETag is its digest, and by it the whole is put together."""
-    place = _whole_place(call)
-    services.require_writer(place.run, call.by)
+    address = _whole_address(call)
+    place_of(call, address).files.check_writer(call)
     count = call.integer("num_parts", 1) or 0
     if not 1 <= count <= MAX_PARTS:
         raise invalid(f"Invalid value {count} for parameter 'num_parts' supplied: from 1 to {MAX_PARTS}.")
-    upload = signing.dumps([place.run.uid, place.path], salt=UPLOADS, compress=True)
+    upload = signing.dumps(address, salt=UPLOADS, compress=True)
     base = f"{call.address}/api/2.0/mlflow-artifacts/mpu/part/{quote(upload, safe='')}"
     # The client puts the parts without its own key, so each address comes with the caller's.
     headers = {"Authorization": call.headers.get("authorization", "")}
@@ -129,20 +118,17 @@ def mpu_create(call: Call) -> Json:
 
 def store_part(call: Call, draft: Draft) -> str:
     """The part's digest."""
-    run, _ = _upload_of(call, call.path.split("/", 2)[1])
-    return uploads.keep(run.workspace, draft.store(), by=call.by).digest
+    place = _upload_of(call, call.path.split("/", 2)[1])
+    return uploads.keep(place.files.workspace, draft.store(), by=call.by).digest
 
 
 def mpu_complete(call: Call) -> Json:
-    place = _whole_place(call)
-    run, path = _upload_of(call, call.text("upload_id"))
-    if (run.pk, path) != (place.run.pk, place.path):
-        raise invalid("The upload_id belongs to another artifact.")
+    place = _upload_of(call, call.text("upload_id"), _whole_address(call))
     parts = sorted(call.objects("parts"), key=lambda part: _part_number(part))
     digests = [str(part.get("etag") or "").strip('"') for part in parts]
     if not digests:
         raise missing("parts")
-    sizes = uploads.held(run.workspace, set(digests))
+    sizes = uploads.held(place.files.workspace, set(digests))
     if absent := [digest for digest in digests if digest not in sizes]:
         raise invalid(f"A part with the etag {absent[0][:100]!r} was not uploaded.")
     if sum(sizes[digest] for digest in digests) > limit():
@@ -152,14 +138,13 @@ def mpu_complete(call: Call) -> Json:
             with open_blob(digest) as part:
                 while piece := part.read(1 << 20):
                     write(whole, piece)
-        services.put_artifact(run, path, whole.store(), by=call.by)
+        place.files.put(call, place.path, whole.store())
     return {}
 
 
 def mpu_abort(call: Call) -> Json:
     """The parts are nobody's, and go with the next sweep after a day."""
-    _whole_place(call)
-    _upload_of(call, call.text("upload_id"))
+    _upload_of(call, call.text("upload_id"), _whole_address(call))
     return {}
 
 
@@ -167,21 +152,23 @@ def too_large() -> Exception:
     return invalid(f"An artifact has at most {limit()} bytes (MLPORTAL_UPLOAD_MAX_BYTES, MLPORTAL_OUTPUT_LIMIT).")
 
 
-def _whole_place(call: Call) -> Place:
+def _whole_address(call: Call) -> str:
     """The folder is in the address, the file's name in the body: the client sends its own path to it."""
-    folder = place_of(call, call.path)
     name = call.text("path").replace("\\", "/").rpartition("/")[2]
-    return Place(folder.run, _checked(posixpath.join(folder.path, name)))
+    return checked(posixpath.join(call.path.removesuffix("/"), name))
 
 
-def _upload_of(call: Call, upload: str) -> tuple[Run, str]:
+def _upload_of(call: Call, upload: str, address: str | None = None) -> Place:
+    """Where the parts of this upload go, for who may write there; `address` is where its caller says that it goes."""
     try:
-        run_id, path = signing.loads(upload, salt=UPLOADS, max_age=UPLOAD_SECONDS)
+        signed = signing.loads(upload, salt=UPLOADS, max_age=UPLOAD_SECONDS)
     except signing.BadSignature:
         raise invalid("Invalid upload_id.") from None
-    run = call.run(run_id)
-    services.require_writer(run, call.by)
-    return run, path
+    if address not in (None, signed):
+        raise invalid("The upload_id belongs to another artifact.")
+    place = place_of(call, signed)
+    place.files.check_writer(call)
+    return place
 
 
 def _part_number(part: Json) -> int:
@@ -191,23 +178,11 @@ def _part_number(part: Json) -> int:
     return number
 
 
-def _checked(path: str) -> str:
-    """Names with a `#` or a `;` are refused as MLflow refuses them: proxies and clients read these in their own way."""
-    try:
-        name = clean_name(path)
-    except NameRefused as error:
-        raise invalid(f"Invalid path: {error}") from None
-    if "#" in name or ";" in name:
-        raise invalid("Invalid path: the name contains # or ;")
-    return name
-
-
-def _entries(run: Run, folder: str) -> list[Json]:
+def _entries(files: Files, folder: str) -> list[Json]:
     """What is right in the folder: files with their sizes, and folders."""
     prefix = f"{folder}/" if folder else ""
-    rows: Iterable[tuple[str, int]] = run.artifacts.below(folder).order_by("path").values_list("path", "size")
     found: dict[str, Json] = {}
-    for path, size in rows:
+    for path, size in files.list(folder):
         name, below, _ = path.removeprefix(prefix).partition("/")
         if below:
             found[name] = {"path": name, "is_dir": True}

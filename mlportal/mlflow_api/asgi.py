@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -23,7 +23,7 @@ from mlportal.mlflow_api import callers, files
 from mlportal.mlflow_api.call import Call
 from mlportal.mlflow_api.errors import MlflowError, invalid, not_there, translated
 from mlportal.mlflow_api.http import ClientGone, Receive, Scope, Send, headers_of, read_body, read_query, send_json
-from mlportal.mlflow_api.routes import ARTIFACT_ROUTES, ROUTES, Route
+from mlportal.mlflow_api.routes import ARTIFACT_ROUTES, NAMED_ROUTES, ROUTES, Route
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -79,13 +79,13 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     if found["part"] == "mlflow-artifacts" and (moved := files.way_of(method, rest, scope["query_string"])):
         await moved(call, rest, receive, send, in_thread)
         return
-    route, path = _route(found["part"], method, rest) if "/api/2.0/" in scope["path"] else (None, "")
+    route, path, names = _route(found["part"], method, rest) if "/api/2.0/" in scope["path"] else (None, "", {})
     if route is None:
         raise MlflowError("ENDPOINT_NOT_FOUND", f"There is no {method} {scope['path'][:300]} here.")
     given = (
         read_query(scope["query_string"]) if method == "GET" else _body(await read_body(headers, receive, _limit(rest)))
     )
-    call = replace(call, given=given, path=path, is_query=method == "GET")
+    call = replace(call, given=given, path=path, names=names, is_query=method == "GET")
     await send_json(send, await in_thread(lambda: route.handle(call), writes=route.writes))
 
 
@@ -125,13 +125,19 @@ async def _caller(authorization: str, workspace: str, scope: Scope) -> callers.C
     return await in_thread(lambda: callers.find(authorization, workspace, address))
 
 
-def _route(part: str, method: str, rest: str) -> tuple[Route | None, str]:
+def _route(part: str, method: str, rest: str) -> tuple[Route | None, str, Mapping[str, str]]:
+    """What answers; the path of an artifact; and what changes in the address."""
     if part == "mlflow":
-        return ROUTES.get((method, rest)), ""
+        if route := ROUTES.get((method, rest)):
+            return route, "", {}
+        for wanted, pattern, route in NAMED_ROUTES:
+            if method == wanted and (found := pattern.fullmatch(rest)):
+                return route, "", found.groupdict()
+        return None, "", {}
     for (wanted, start), route in ARTIFACT_ROUTES.items():
         if method == wanted and rest.startswith(f"{start}/"):
-            return route, rest.removeprefix(f"{start}/")
-    return None, ""
+            return route, rest.removeprefix(f"{start}/"), {}
+    return None, "", {}
 
 
 def _limit(rest: str) -> int:

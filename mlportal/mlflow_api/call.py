@@ -28,12 +28,13 @@ MOST_REMEMBERED: Final = 100
 @dataclass(frozen=True, slots=True)
 class Call:
     """`given` is the JSON of a POST, or the query of a GET with a list for each name. `runs` are those that the caller was
-    found to write to a moment ago."""
+    found to write to a moment ago; `names` are the changing parts of the address."""
 
     by: User | RunPrincipal
     workspace: Workspace
     given: Mapping[str, Any]
     path: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     is_query: bool = False

@@ -78,7 +78,7 @@ async def _read_into(draft: Draft, call: Call, receive: Receive, in_thread: InTh
 async def _get(call: Call, rest: str, receive: Receive, send: Send, in_thread: InThread) -> None:
     call = replace(call, path=rest.removeprefix("artifacts/"))
     found = await in_thread(lambda: artifacts.find(call))
-    etag = f'"{found.blob_id}"'
+    etag = f'"{found.etag}"'
     first, end, status = 0, found.size, 200
     headers = {
         "content-type": "application/octet-stream",

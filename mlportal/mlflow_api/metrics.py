@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Final
+
+from django.db import transaction
 
 from experiments import services
 from experiments.metrics import Batch, Series
 from experiments.models import Run
+from mlportal.mlflow_api import logged_models
 from mlportal.mlflow_api.call import Call, Json
 from mlportal.mlflow_api.errors import invalid, missing
 from mlportal.mlflow_api.reading import offset_of, read_metrics, read_params, read_tags, take_own_tags, token_of
@@ -23,7 +27,8 @@ MAX_INTERVAL_POINTS: Final = 2500
 def log_metric(call: Call) -> Json:
     if call.one("key") is None or call.one("value") is None or call.one("timestamp") is None:
         raise missing(next(name for name in ("key", "value", "timestamp") if call.one(name) is None))
-    services.write_batch(call.writable_run(), Batch(scalars=read_metrics([call.given], "")))
+    batch, points = Batch(scalars=read_metrics([call.given], "")), logged_models.points_of(call, [dict(call.given)])
+    _write(call.writable_run(), batch, points)
     return {}
 
 
@@ -39,8 +44,9 @@ def log_batch(call: Call) -> Json:
     batch = Batch(scalars=read_metrics(metrics), params=read_params(params))
     batch.tags.update(read_tags(tags))
     run_name = take_own_tags(batch.tags)
+    points = logged_models.points_of(call, metrics)
     run = call.writable_run()
-    services.write_batch(run, batch)
+    _write(run, batch, points)
     if run_name:
         services.update_run(run, name=run_name, by=call.by)
     return {}
@@ -108,6 +114,13 @@ def get_history_bulk_interval(call: Call) -> Json:
             inside = [inside[place] for place in sorted(chosen)]
         found += _points(name, points, inside, run)
     return {"metrics": found} if found else {}
+
+
+def _write(run: Run, batch: Batch, points: list[services.ModelPoint]) -> None:
+    with transaction.atomic() if points else nullcontext():
+        services.write_batch(run, batch)
+        if points:
+            services.note_model_metrics(run, points)
 
 
 def _points(name: str, points: Series, indices: Any, run: Run | None = None) -> list[Json]:

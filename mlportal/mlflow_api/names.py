@@ -17,6 +17,8 @@ MAX_KEY: Final = 250
 MAX_PARAM: Final = 6000
 MAX_TAG: Final = 8000
 MAX_EXPERIMENT_TAG: Final = 20_000
+MAX_REGISTRY_TAG: Final = 5000
+STAGES: Final = ("None", "Staging", "Production", "Archived")
 _ALLOWED: Final = re.compile(r"[/\w.\- :]*\Z")
 
 
@@ -52,6 +54,24 @@ def value(given: Any, path: str, limit: int) -> str:
         raise invalid(f"'{path}' exceeds the maximum length of {limit} characters")
     if storable(given) != given:
         raise _invalid(path, given[:100], "it holds a character that no text may have.")
+    return given
+
+
+def stage(given: str) -> str:
+    """A stage of the registry, however it is capitalised."""
+    found = next((name for name in STAGES if name.lower() == given.lower()), None)
+    if found is None:
+        raise invalid(f"Invalid Model Version stage: {given[:50]}. Value must be one of {', '.join(STAGES)}.")
+    return found
+
+
+def step(given: Any, path: str) -> int:
+    if given is None:
+        return 0
+    if type(given) is str and given.lstrip("-").isdigit() and len(given) < 20:  # protobuf writes 64 bits as a text
+        given = int(given)
+    if type(given) is not int or not -(2**63) <= given < 2**63:
+        raise _invalid(path, given, "it has to be a 64-bit integer.")
     return given
 
 

@@ -15,7 +15,7 @@ from experiments.search import search_runs
 from experiments.search.runs import NAME_TAG, PARENT_TAG
 from experiments.status import RunStatus
 from mlportal.access.principals import RunPrincipal
-from mlportal.mlflow_api import names
+from mlportal.mlflow_api import logged_models, names
 from mlportal.mlflow_api.call import DEFAULT_ID, Call, Json, experiment_key
 from mlportal.mlflow_api.errors import invalid, missing, not_there
 from mlportal.mlflow_api.reading import (
@@ -27,7 +27,8 @@ from mlportal.mlflow_api.reading import (
     token_of,
     view_of,
 )
-from mlportal.mlflow_api.shapes import info_json, new_run_json, run_json, runs_json
+from mlportal.mlflow_api.shapes import info_json, new_run_json
+from mlportal.mlflow_api.whole_runs import run_json, runs_json
 
 MAX_RESULTS: Final = 50_000
 DEFAULT_RESULTS: Final = 1000
@@ -156,7 +157,9 @@ def log_inputs(call: Call) -> Json:
         )
         if not datasets[-1].name or not datasets[-1].digest:
             raise missing(f"{path}.name" if not datasets[-1].name else f"{path}.digest")
-    services.log_datasets(call.active_run(), datasets, by=call.by)
+    run = call.active_run()
+    services.log_datasets(run, datasets, by=call.by)
+    logged_models.log_inputs(call, run, call.objects("models"))
     return {}
 
 

@@ -7,20 +7,25 @@ from rest_framework import serializers
 from experiments.api.entries import Entries
 from experiments.api.inputs import EnvironmentReference
 from mlportal.api.fields import BIGGEST, Input, TextMap
-from models_registry.models.registry import Framework
-from models_registry.services.checks import MAX_TAGS
+from models_registry.models.registry import Framework, Stage
+from models_registry.services.checks import MAX_DESCRIPTION, MAX_TAGS
 from models_registry.services.keys import SLOTS
-from models_registry.services.registration import MAX_DESCRIPTION
 
 
 class RegisterInput(Input):
-    """Either `run` and `path`, or `entries`."""
+    """`run` and `path`, or `logged_model`, or `entries`."""
 
     run = serializers.RegexField(
         r"\A[0-9a-f]{32}\Z", allow_null=True, default=None, help_text="The uid of the run that made it"
     )
     path = serializers.CharField(
         max_length=1024, allow_null=True, default=None, help_text="A file or folder of the run: outputs/model.joblib"
+    )
+    logged_model = serializers.RegexField(
+        r"\Am-[0-9a-f]{32}\Z",
+        allow_null=True,
+        default=None,
+        help_text="What a run logged as a model, in MLflow 3's way",
     )
     entries = Entries(
         allow_null=True, default=None, help_text="Files of your own, which the workspace has: upload them to `blobs/`"
@@ -38,6 +43,28 @@ class RegisterInput(Input):
     description = serializers.CharField(max_length=MAX_DESCRIPTION, allow_blank=True, default="")
     tags = TextMap(default=dict, most=MAX_TAGS)
     properties = TextMap(default=dict, most=MAX_TAGS)
+
+
+class ModelChange(Input):
+    """What is left out stays."""
+
+    name = serializers.CharField(max_length=255, required=False, help_text="Rename it: its services go on")
+    description = serializers.CharField(max_length=MAX_DESCRIPTION, allow_blank=True, required=False)
+    add_tags = TextMap(required=False, most=MAX_TAGS, help_text="Tags beside those that are there")
+    remove_tags = serializers.ListField(
+        child=serializers.CharField(max_length=255), required=False, max_length=MAX_TAGS, help_text="Names of tags"
+    )
+
+
+class AliasInput(Input):
+    version = serializers.IntegerField(min_value=1, max_value=BIGGEST, help_text="The version that it points to")
+
+
+class StageInput(Input):
+    stage = serializers.ChoiceField(choices=Stage.choices)
+    archive_others = serializers.BooleanField(
+        default=False, help_text="Archive the versions that are in this stage now: of Staging and Production"
+    )
 
 
 class VersionChange(Input):

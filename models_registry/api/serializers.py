@@ -8,6 +8,7 @@ from rest_framework import serializers
 from models_registry.models import (
     Deployment,
     DeploymentEvent,
+    ModelAlias,
     ModelFile,
     ModelVersion,
     RegisteredModel,
@@ -42,11 +43,38 @@ class LineageSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField()
 
 
+class AliasSerializer(serializers.ModelSerializer[ModelAlias]):
+    version = serializers.IntegerField(source="version.version")
+
+    class Meta:
+        model = ModelAlias
+        fields = ["name", "version"]
+
+
+class SignatureSerializer(serializers.Serializer[Any]):
+    """What MLflow's client wrote down of the model's input and output; null where it wrote nothing."""
+
+    inputs = serializers.JSONField(allow_null=True, help_text="MLflow's columns or tensors")
+    outputs = serializers.JSONField(allow_null=True)
+    params = serializers.JSONField(allow_null=True)
+
+
+class MlmodelSerializer(serializers.Serializer[Any]):
+    """What the version's `MLmodel` says."""
+
+    flavors = serializers.DictField(default=dict)
+    signature = SignatureSerializer(allow_null=True, default=None)
+    mlflow_version = serializers.CharField(allow_null=True, default=None)
+    problem = serializers.CharField(allow_null=True, default=None, help_text="Why it could not be read")
+
+
 class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
     id = serializers.CharField(source="__str__", help_text="name:version")
     name = serializers.CharField(source="model.name")
     workspace = serializers.CharField(source="model.workspace.name")
     run = serializers.CharField(source="run.uid", default=None, allow_null=True)
+    logged_model = serializers.CharField(source="logged_model.uid", default=None, allow_null=True)
+    aliases = serializers.SlugRelatedField[ModelAlias](slug_field="name", many=True, read_only=True)
     environment = serializers.SerializerMethodField()
     verdict = serializers.SerializerMethodField()
     tags = serializers.DictField(child=serializers.CharField())
@@ -63,7 +91,10 @@ class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
             "version",
             "workspace",
             "run",
+            "logged_model",
             "path",
+            "stage",
+            "aliases",
             "environment",
             "framework",
             "framework_version",
@@ -77,6 +108,7 @@ class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
             "deployments",
             "created_by",
             "created_at",
+            "updated_at",
             "page",
         ]
 
@@ -99,19 +131,41 @@ class ModelVersionSerializer(ModelVersionRowSerializer):
     lock = serializers.CharField(source="environment_version.lock_text", default="", help_text="Pinned packages")
     files = ModelFileSerializer(many=True)
     inspection = InspectionSerializer(allow_null=True)
+    mlmodel = MlmodelSerializer(allow_null=True)
 
     class Meta(ModelVersionRowSerializer.Meta):
-        fields = [*ModelVersionRowSerializer.Meta.fields, "snapshot", "lock", "files", "inspection"]
+        fields = [
+            *ModelVersionRowSerializer.Meta.fields,
+            "source",
+            "snapshot",
+            "lock",
+            "files",
+            "inspection",
+            "mlmodel",
+        ]
 
 
 class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
     versions = serializers.IntegerField(source="version_count", help_text="Those that are there")
+    tags = serializers.DictField(child=serializers.CharField())
+    aliases = AliasSerializer(many=True)
     created_by = serializers.CharField(source="created_by.username", default=None, allow_null=True)
     page = serializers.CharField(source="get_absolute_url")
 
     class Meta:
         model = RegisteredModel
-        fields = ["name", "description", "last_version", "versions", "created_by", "created_at", "page"]
+        fields = [
+            "name",
+            "description",
+            "tags",
+            "aliases",
+            "last_version",
+            "versions",
+            "created_by",
+            "created_at",
+            "updated_at",
+            "page",
+        ]
 
 
 class DeploymentRowSerializer(serializers.ModelSerializer[Deployment]):

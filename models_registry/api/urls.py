@@ -9,6 +9,8 @@ urlpatterns = [
     path("models/<name:name>/", models.ModelDetail.as_view()),
     path("models/<name:name>/versions/", models.Versions.as_view()),
     path("models/<name:name>/versions/<key:number>/", models.VersionDetail.as_view()),
+    path("models/<name:name>/aliases/<name:alias>/", models.Alias.as_view()),
+    path("models/<name:name>/versions/<key:number>/stage/", models.VersionStage.as_view()),
     path("models/<name:name>/versions/<key:number>/files/content/", models.FileContent.as_view()),
     path("model-versions/", models.AllVersions.as_view()),
     path("deployments/", deployments.Deployments.as_view()),

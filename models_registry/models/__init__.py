@@ -1,13 +1,14 @@
 """Everything from a registered model on, as rows."""
 
 from models_registry.models.deployments import Deployment, DeploymentEvent, RequestLog
-from models_registry.models.registry import ModelFile, ModelVersion, RegisteredModel
+from models_registry.models.registry import ModelAlias, ModelFile, ModelVersion, RegisteredModel, Stage
 from models_registry.models.revisions import Part, Revision
 from models_registry.models.serving import ServingLease
 
 __all__ = [
     "Deployment",
     "DeploymentEvent",
+    "ModelAlias",
     "ModelFile",
     "ModelVersion",
     "Part",
@@ -15,4 +16,5 @@ __all__ = [
     "RequestLog",
     "Revision",
     "ServingLease",
+    "Stage",
 ]

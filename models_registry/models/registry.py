@@ -6,7 +6,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments.models import EnvironmentVersion, Run
+from experiments.models import EnvironmentVersion, LoggedModel, Run
 from mlportal.access.models import Workspace
 from mlportal.access.querysets import ReadByRuns
 from mlportal.blobs.models import Blob
@@ -14,9 +14,14 @@ from mlportal.blobs.models import Blob
 if TYPE_CHECKING:
     from models_registry.models.deployments import Deployment
 
+# MLflow's clients name models as they like; a name is also a part of an address.
 model_name = RegexValidator(
-    r"\A[A-Za-z0-9][A-Za-z0-9_. -]{0,254}\Z",
-    "1 to 255 letters, digits, blanks, hyphens, dots or underscores; it starts with a letter or digit.",
+    r"\A(?!\.{1,2}\Z)(?! )[^\x00-\x1f\x7f/:\\]{1,255}(?<! )\Z",
+    "1 to 255 characters without /, : and \\; it neither begins nor ends with a blank.",
+)
+alias_name = RegexValidator(
+    r"\A(?!(?i:latest)\Z)(?!(?i:v)\d+\Z)[\w-]{1,255}\Z",
+    "1 to 255 letters, digits, hyphens or underscores; not latest, and not v with a number.",
 )
 
 
@@ -40,13 +45,24 @@ class Framework(models.TextChoices):
     MULTI = "Multi"
 
 
+class Stage(models.TextChoices):
+    """MLflow's stages. It calls them deprecated; aliases took their place."""
+
+    NONE = "None"
+    STAGING = "Staging"
+    PRODUCTION = "Production"
+    ARCHIVED = "Archived"
+
+
 class RegisteredModel(models.Model):
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="models")
     name = models.CharField(max_length=255, validators=[model_name])
     description = models.TextField(blank=True, max_length=5000)
+    tags = models.JSONField(default=dict, blank=True)
     last_version = models.PositiveIntegerField(default=0, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = RegisteredModelQuerySet.as_manager()
 
@@ -72,6 +88,7 @@ class ModelVersion(models.Model):
         blank=True,
         help_text="In the run: a file or a folder; without a run what its files have in common",
     )
+    logged_model = models.ForeignKey(LoggedModel, models.SET_NULL, null=True, related_name="model_versions")
     from_files = models.BooleanField(default=False, help_text="Registered from somebody's own files, not from a run")
     environment_version = models.ForeignKey(
         EnvironmentVersion, models.PROTECT, null=True, related_name="model_versions"
@@ -80,6 +97,10 @@ class ModelVersion(models.Model):
     framework_version = models.CharField(max_length=50, blank=True)
     cpu = models.FloatField(null=True, help_text="Cores of a replica")
     memory_gb = models.FloatField(null=True, help_text="Gigabytes of a replica")
+    stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.NONE)
+    source = models.TextField(blank=True, help_text="Where its files came from, as MLflow's client put it")
+    run_link = models.TextField(blank=True)
+    mlmodel = models.JSONField(null=True, help_text="What its MLmodel says: {flavors, signature, …}; null without one")
     description = models.TextField(blank=True, max_length=5000)
     tags = models.JSONField(default=dict, blank=True)
     properties = models.JSONField(default=dict, blank=True)
@@ -89,6 +110,7 @@ class ModelVersion(models.Model):
     size = models.BigIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = ModelVersionQuerySet.as_manager()
 
@@ -107,6 +129,22 @@ class ModelVersion(models.Model):
         """The services that are to be made of it. Lists prefetch `parts__revision__wanted_by`."""
         found = {deployment for part in self.parts.all() for deployment in part.revision.wanted_by.all()}
         return sorted(found, key=lambda deployment: deployment.name)
+
+
+class ModelAlias(models.Model):
+    """A name that points to one version of a model, `champion`, until it is pointed to another."""
+
+    model = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="aliases")
+    name = models.CharField(max_length=255, validators=[alias_name])
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="aliases")
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "model aliases"
+        constraints = [models.UniqueConstraint(fields=["model", "name"], name="one_version_per_alias")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class ModelFile(models.Model):

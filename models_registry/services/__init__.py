@@ -1,5 +1,13 @@
 """One function for each thing that a person can do with models and services; pages and the API call the same ones."""
 
+from models_registry.services.catalogue import (
+    create_model,
+    remove_alias,
+    rename_model,
+    set_alias,
+    set_stage,
+    update_model,
+)
 from models_registry.services.deployments import (
     delete,
     deploy,
@@ -13,9 +21,11 @@ from models_registry.services.environments import environment_for
 from models_registry.services.files import main_file, open_file
 from models_registry.services.keys import is_key, keys, regenerate_key
 from models_registry.services.registration import (
+    copy_version,
     delete_model,
     delete_version,
     register_files,
+    register_logged_model,
     register_model,
     suggested_framework_version,
     update_version,
@@ -26,6 +36,8 @@ from models_registry.services.revisions import NO_INFERENCE, Inference
 __all__ = [
     "NO_INFERENCE",
     "Inference",
+    "copy_version",
+    "create_model",
     "delete",
     "delete_model",
     "delete_version",
@@ -41,10 +53,16 @@ __all__ = [
     "redeploy",
     "regenerate_key",
     "register_files",
+    "register_logged_model",
     "register_model",
+    "remove_alias",
+    "rename_model",
+    "set_alias",
+    "set_stage",
     "start",
     "stop",
     "suggested_framework_version",
     "update",
+    "update_model",
     "update_version",
 ]

@@ -12,6 +12,7 @@ from mlportal.errors import BadInput
 from models_registry.models import ModelVersion
 from models_registry.models.registry import Framework
 from models_registry.services import scikit_learn
+from models_registry.services.mlmodel import conda_yaml
 from models_registry.services.registration import suggested_framework_version
 
 # The scikit-learn of each curated environment; a lock, where there is one, knows better.
@@ -26,10 +27,11 @@ def environment_for(
     has_script: bool = False,
     *,
     by: User | None = None,
-) -> tuple[EnvironmentVersion, str]:
+) -> tuple[EnvironmentVersion | None, str]:
     """(the environment, what a person should know of how it was chosen). BadInput says what to give.
 
-    `by` deploys, and an environment may be made for it; None: somebody only looks, and is told what would be.
+    `by` deploys, and an environment may be made for it; None: somebody only looks, and is told what would be. The
+    environment is None then while it has yet to be made.
     """
     if given is not None:
         return given, ""
@@ -45,6 +47,8 @@ def environment_for(
         )
     if not versions:
         raise BadInput("An entry script without models needs inference.environment.", field="inference.environment")
+    if brought := [(version, text) for version in versions if (text := conda_yaml(version))]:
+        return _brought(workspace, *brought[0], by)
     fitting = next((version for version in versions if _numbers(version.framework_version)), None)
     if fitting is None or fitting.framework != Framework.SCIKITLEARN:
         what = "give inference.environment" if has_script else "give inference with an environment"
@@ -56,7 +60,22 @@ def environment_for(
     return _fitting(workspace, fitting, by)
 
 
-def _fitting(workspace: Workspace, version: ModelVersion, by: User | None) -> tuple[EnvironmentVersion, str]:
+def _brought(
+    workspace: Workspace, version: ModelVersion, text: str, by: User | None
+) -> tuple[EnvironmentVersion | None, str]:
+    """The one that MLflow wrote beside the model. BadInput says what is wrong with it."""
+    name = f"mlflow-{version.model.name[:200]}-{version.version}"
+    errors = check_definition(text).errors
+    if errors:
+        raise BadInput(
+            f"The conda.yaml beside {version} cannot be used: {errors[0]['message']}. Give inference with an environment.",
+            field="inference.environment",
+        )
+    note = f"{version} runs in {name}, which is made of the conda.yaml that it was logged with."
+    return (add_version(workspace, name, text, by=by) if by else None), note
+
+
+def _fitting(workspace: Workspace, version: ModelVersion, by: User | None) -> tuple[EnvironmentVersion | None, str]:
     """One of the portal's own with the same minor of scikit-learn; else one that is made of that very version; else, where
     no machine has a Python for it, the portal's nearest."""
     wanted = _numbers(version.framework_version)
@@ -85,7 +104,7 @@ def _fitting(workspace: Workspace, version: ModelVersion, by: User | None) -> tu
     if definition and not check_definition(definition).errors:
         name = f"scikit-learn-{version.framework_version}"
         note = f"{version} has no environment of its own. It runs in {name}, which is made for it, with packages of its time."
-        return (add_version(workspace, name, definition, by=by) if by else best), note
+        return (add_version(workspace, name, definition, by=by) if by else None), note
     fits = "which fits" if is_same else "the nearest to"
     advice = "" if is_same else " If it does not load there, give an environment that has it."
     note = (

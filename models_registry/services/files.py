@@ -9,14 +9,19 @@ from experiments.snapshots import NameRefused, clean_name
 from mlportal.blobs import services as blobs
 from mlportal.errors import BadInput, NotFound
 from models_registry.models import ModelFile, ModelVersion
+from models_registry.services.mlmodel import model_path
 
 MODEL_SUFFIXES = (".joblib", ".pkl", ".pickle", ".skops", ".onnx")
 USUAL_STEMS = ("model", "sklearn_model")
 
 
 def main_file(version: ModelVersion) -> ModelFile | None:
-    """The file that holds the model: the only one; else the only one with a model's suffix; else the one named as usual."""
+    """The file that holds the model: the one that MLmodel names; the only one; else the only one with a model's suffix; else
+    the one named as usual."""
     files = list(version.files.all())
+    named = model_path(version.mlmodel)
+    if named:
+        return next((file for file in files if file.path == named), None)
     if len(files) == 1:
         return files[0]
     candidates = [file for file in files if PurePosixPath(file.path).suffix in MODEL_SUFFIXES]

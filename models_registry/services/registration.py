@@ -7,12 +7,13 @@ from pathlib import PurePosixPath
 from typing import Any, TypedDict, Unpack
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
-from experiments.models import Artifact, EnvironmentVersion, Run
+from experiments.models import Artifact, EnvironmentVersion, LoggedModel, Run
 from experiments.services import uploads
+from experiments.services.logged_models import require_model_writer
 from experiments.services.runs import require_writer
 from experiments.snapshots import NameRefused, clean_name
 from mlportal.access.models import User, Workspace
@@ -22,15 +23,16 @@ from mlportal.access.services import record, require
 from mlportal.errors import BadInput, Conflict
 from mlportal.texts import storable
 from models_registry.models import Deployment, ModelFile, ModelVersion, RegisteredModel
-from models_registry.models.registry import Framework, model_name
-from models_registry.services.checks import amount, pairs
+from models_registry.models.registry import Framework
+from models_registry.services.checks import amount, described, named, pairs, require_changer
 from models_registry.services.inspecting import ask_for_inspection
+from models_registry.services.mlmodel import read_mlmodel, scikit_learn_of
 
-MAX_DESCRIPTION = 5000
+MODEL_FOLDER = "model"  # in which the files of a logged model are
 
 
 class About(TypedDict, total=False):
-    """What people say of a new version."""
+    """What people say of a new version. `source` and `run_link` are MLflow's, kept as they came."""
 
     framework: str
     framework_version: str
@@ -39,6 +41,8 @@ class About(TypedDict, total=False):
     description: str
     tags: Mapping[str, Any]
     properties: Mapping[str, Any]
+    source: str
+    run_link: str
 
 
 class Changes(TypedDict, total=False):
@@ -83,6 +87,65 @@ def register_model(
 
 
 @transaction.atomic
+def register_logged_model(
+    logged: LoggedModel,
+    *,
+    name: str,
+    environment_version: EnvironmentVersion | None = None,
+    by: User | RunPrincipal,
+    **about: Unpack[About],
+) -> ModelVersion:
+    """A new version of the model `name` from what a run logged as a model; BadInput while it has no files."""
+    require_model_writer(logged, by)
+    files = [(f"{MODEL_FOLDER}/{file.path}", file.blob_id, file.size) for file in logged.files.all()]
+    if not files:
+        raise BadInput(f"The logged model {logged.uid} has no files.", field="logged_model")
+    run = logged.run
+    environment_version = environment_version or (run.environment_version if run else None)
+    version = _create(
+        logged.workspace,
+        name,
+        files,
+        environment_version,
+        about,
+        by=person_behind(by),
+        run=run,
+        path=MODEL_FOLDER,
+        logged=logged,
+    )
+    record("model.register", by=person_behind(by), workspace=logged.workspace, subject=version, logged=logged.uid)
+    return version
+
+
+@transaction.atomic
+def copy_version(original: ModelVersion, *, name: str, by: User, **about: Unpack[About]) -> ModelVersion:
+    """The same files and lineage as the next version of another model, or of the same one."""
+    workspace = original.model.workspace
+    require(Role.CONTRIBUTOR, workspace, by)
+    files = list(original.files.values_list("path", "blob_id", "size"))
+    told: About = {
+        "framework": original.framework,
+        "framework_version": original.framework_version,
+        "cpu": original.cpu,
+        "memory_gb": original.memory_gb,
+        **about,
+    }
+    version = _create(
+        workspace,
+        name,
+        files,
+        original.environment_version,
+        told,
+        by=by,
+        run=original.run,
+        path=original.path,
+        logged=original.logged_model,
+    )
+    record("model.register", by=by, workspace=workspace, subject=version, copy_of=str(original))
+    return version
+
+
+@transaction.atomic
 def register_files(
     workspace: Workspace,
     entries: Sequence[uploads.Named],
@@ -122,29 +185,36 @@ def _create(
     by: User,
     path: str,
     run: Run | None = None,
+    logged: LoggedModel | None = None,
 ) -> ModelVersion:
     framework, framework_version = about.get("framework", Framework.SCIKITLEARN), about.get("framework_version", "")
     if framework not in Framework.values:
         raise BadInput(f"{framework!r} is not a framework; there are {', '.join(Framework.values)}.", field="framework")
     if environment_version and environment_version.environment.workspace_id != workspace.pk:
         raise BadInput("The environment belongs to another workspace.", field="environment")
+    mlmodel = read_mlmodel({path: digest for path, digest, _ in files})
     if framework == Framework.SCIKITLEARN:
+        framework_version = framework_version or scikit_learn_of(mlmodel)
         framework_version = framework_version or suggested_framework_version(environment_version)
     model = _get_or_make_model(workspace, name, by=by)
     version = ModelVersion.objects.create(
         model=model,
         version=_next_number(model),
         run=run,
-        from_files=run is None,
+        logged_model=logged,
+        from_files=run is None and logged is None,
         path=path,
         environment_version=environment_version,
         framework=framework,
         framework_version=_framework_version(framework_version),
         cpu=amount(about.get("cpu"), "cpu"),
         memory_gb=amount(about.get("memory_gb"), "memory_gb"),
-        description=_description(about.get("description", "")),
+        description=described(about.get("description", "")),
         tags=pairs(about.get("tags") or {}, "tags"),
         properties=pairs(about.get("properties") or {}, "properties"),
+        mlmodel=mlmodel,
+        source=about.get("source", ""),
+        run_link=about.get("run_link", ""),
         size=sum(size for _, _, size in files),
         created_by=by,
     )
@@ -166,18 +236,18 @@ def suggested_framework_version(environment: EnvironmentVersion | None) -> str:
 
 
 @transaction.atomic
-def update_version(version: ModelVersion, *, by: User, **changes: Unpack[Changes]) -> ModelVersion:
+def update_version(version: ModelVersion, *, by: User | RunPrincipal, **changes: Unpack[Changes]) -> ModelVersion:
     """Change what people say of a version; its files and lineage never change. What is not named stays.
 
     Conflict `exists` names the properties that have another value already.
     """
     workspace = version.model.workspace
-    require(Role.CONTRIBUTOR, workspace, by)
+    require_changer(version, by)
     ModelVersion.objects.select_for_update().get(pk=version.pk)  # properties and tags are merged
     version.refresh_from_db(fields=["properties", "tags"])
     fields: dict[str, Any] = {}
     if "description" in changes:
-        fields["description"] = _description(changes["description"])
+        fields["description"] = described(changes["description"])
     if "framework_version" in changes:
         fields["framework_version"] = _framework_version(changes["framework_version"])
     if "cpu" in changes:
@@ -194,8 +264,9 @@ def update_version(version: ModelVersion, *, by: User, **changes: Unpack[Changes
     for field, value in fields.items():
         setattr(version, field, value)
     if fields:
-        version.save(update_fields=list(fields))
-        record("model.update", by=by, workspace=workspace, subject=version, changed=list(fields))
+        version.updated_at = timezone.now()
+        version.save(update_fields=[*fields, "updated_at"])
+        record("model.update", by=person_behind(by), workspace=workspace, subject=version, changed=list(fields))
     return version
 
 
@@ -260,11 +331,7 @@ def _artifacts(run: Run, path: str) -> tuple[str, list[Artifact]]:
 
 
 def _get_or_make_model(workspace: Workspace, name: str, *, by: User) -> RegisteredModel:
-    name = name.strip()
-    try:
-        model_name(name)
-    except ValidationError as error:
-        raise BadInput(f"{name!r} cannot name a model: {error.message}", field="name") from None
+    name = named(name)
     model, made = RegisteredModel.objects.get_or_create(workspace=workspace, name=name, defaults={"created_by": by})
     if made:
         record("model.create", by=by, workspace=workspace, subject=name)
@@ -288,9 +355,3 @@ def _common(paths: Sequence[str]) -> str:
         return paths[0]
     first = {path.partition("/")[0] for path in paths}
     return first.pop() if len(first) == 1 else ""
-
-
-def _description(text: str) -> str:
-    if len(text) > MAX_DESCRIPTION:
-        raise BadInput(f"A description has at most {MAX_DESCRIPTION} characters.", field="description")
-    return str(storable(text.strip()))

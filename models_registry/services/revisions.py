@@ -53,6 +53,7 @@ def make_revision(
         _require_one_that_serves_itself(versions)
     has_script = bool(inference.entry_script)
     environment, note = environment_for(workspace, versions, inference.environment, has_script, by=by)
+    assert environment is not None  # somebody deploys, so it is made
     revision = Revision.objects.create(
         workspace=workspace,
         label=_label(versions, inference.entry_script),

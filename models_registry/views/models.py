@@ -137,13 +137,15 @@ def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
     lock = environment.lock_text if environment else ""
     try:
         served_in, note = services.environment_for(request.workspace, [found], None)
+        servable = True
     except BadInput as error:
-        served_in, note = None, error.message
+        served_in, note, servable = None, error.message, False
     return {
         "model": found.model,
         "files": found.files.all(),
         "packages": [line.partition("==")[::2] for line in lock.splitlines() if "==" in line],
         "deployments": Deployment.objects.filter(revision__parts__version=found).select_related("workspace"),
+        "servable": servable,
         "served_in": served_in,
         "served_note": note,
         "service_form": ServiceForm(),

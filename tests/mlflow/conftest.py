@@ -15,6 +15,7 @@ import pytest
 from tests.portal import Portal
 
 CLIENTS = {"newest": "mlflow-skinny", "2.x": "mlflow-skinny==2.22.5"}
+WITH = ("scikit-learn", "pandas", "skops")  # what mlflow.sklearn needs, and the small client does not bring
 CACHE = Path.home() / ".cache" / "mlportal-tests"
 MAKE_PEOPLE = """
 from mlportal.access.models import User, Workspace
@@ -122,7 +123,7 @@ def client_python() -> Callable[[str], str]:
         if not (folder / "bin" / "python").exists():
             subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
         install = [uv, "pip", "install", "--quiet", "--upgrade", "--python", str(folder / "bin" / "python")]
-        subprocess.run([*install, CLIENTS[which]], check=True)
+        subprocess.run([*install, CLIENTS[which], *WITH], check=True)
         return str(folder / "bin" / "python")
 
     return python

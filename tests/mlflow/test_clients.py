@@ -13,12 +13,13 @@ from tests.mlflow.conftest import CLIENTS, Mlflow
 from tests.portal import Portal
 
 SCRIPT = Path(__file__).with_name("client_script.py")
+REGISTRY_SCRIPT = Path(__file__).with_name("registry_script.py")
 
 
-def run_client(python: str, *arguments: str, **variables: str) -> str:
+def run_client(python: str, *arguments: str, script: Path = SCRIPT, **variables: str) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "MLPORTAL_"))}
     done = subprocess.run(
-        [python, str(SCRIPT), *arguments],
+        [python, str(script), *arguments],
         env={**clean, "GIT_PYTHON_REFRESH": "quiet", **variables},
         capture_output=True,
         text=True,
@@ -54,3 +55,18 @@ def test_a_workspace_of_its_own_by_name_and_password(
     )
     assert Mlflow(portal.url, tokens["rita"], "lab").run(run_id)["info"]["user_id"] == "carl"
     assert Mlflow(portal.url, portal.token).ask("runs/get", run_id=run_id).status_code == 404
+
+
+@pytest.mark.parametrize("which", CLIENTS)
+def test_models_are_logged_registered_and_loaded(
+    which: str, portal: Portal, client_python: Callable[[str], str]
+) -> None:
+    name = f"Iris ü {which}"
+    key = {"MLFLOW_TRACKING_URI": portal.url, "MLFLOW_TRACKING_TOKEN": portal.token}
+    run_id = run_client(client_python(which), name, script=REGISTRY_SCRIPT, **key)
+    with portal.client() as client:
+        model = client.get(f"models/{name}/")
+        assert (model["description"], model["tags"]) == ("of the whole", {"team": "blue"})
+        version = client.get(f"models/{name}/versions/1/")
+        assert (version["run"], version["stage"], version["tags"]) == (run_id, "Archived", {"checked": "yes"})
+        assert version["framework_version"]

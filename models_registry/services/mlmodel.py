@@ -1,0 +1,108 @@
+"""What an MLflow model says of itself: the file `MLmodel` in its folder, and the environment beside it.
+
+https://mlflow.org/docs/latest/ml/model/#storage-format
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from experiments.environments import EnvironmentFileError
+from experiments.environments.yaml_loading import Listing, Node, Scalar, load
+from experiments.environments.yaml_loading import Mapping as YamlMapping
+from mlportal.blobs.services import open_blob
+from mlportal.errors import BytesLost
+from mlportal.texts import storable
+from models_registry.models import ModelVersion
+
+MLMODEL: Final = "MLmodel"
+MAX_BYTES: Final = 64 * 1024  # as of everything that is read as YAML
+SIGNATURE_PARTS: Final = ("inputs", "outputs", "params")
+
+
+def read_mlmodel(files: Mapping[str, str]) -> dict[str, Any] | None:
+    """`files` are {path: digest}. {folder, flavors, signature, run_id, mlflow_version …}, or {folder, problem} for a file
+    that cannot be read; None where no file is called so."""
+    place = min((path for path in files if PurePosixPath(path).name == MLMODEL), key=len, default=None)
+    if place is None:
+        return None
+    folder = str(PurePosixPath(place).parent)
+    said: dict[str, Any] = {"folder": "" if folder == "." else folder}
+    try:
+        with open_blob(files[place]) as stream:
+            found = _plain(load(stream.read(MAX_BYTES + 1)).root)
+    except BytesLost as error:
+        return {**said, "problem": error.message}
+    except EnvironmentFileError as error:
+        return {**said, "problem": f"{MLMODEL} cannot be read: {error}"}
+    if not isinstance(found, dict) or not isinstance(found.get("flavors"), dict):
+        return {**said, "problem": f"{MLMODEL} names no flavors."}
+    kept = ("flavors", "run_id", "mlflow_version", "model_uuid", "model_id", "utc_time_created", "artifact_path")
+    said |= {name: found[name] for name in kept if found.get(name) is not None}
+    if isinstance(found.get("signature"), dict):
+        said["signature"] = {name: _columns(found["signature"].get(name)) for name in SIGNATURE_PARTS}
+    shown: dict[str, Any] = storable(said)
+    return shown
+
+
+def scikit_learn_of(mlmodel: Mapping[str, Any] | None) -> str:
+    """The scikit-learn that the model was saved with; "" where it does not say."""
+    said = flavor(mlmodel, "sklearn").get("sklearn_version")
+    return said if isinstance(said, str) else ""
+
+
+def model_path(mlmodel: Mapping[str, Any] | None) -> str:
+    """The file that holds the scikit-learn estimator; "" where there is none."""
+    name = flavor(mlmodel, "sklearn").get("pickled_model")
+    if not mlmodel or not isinstance(name, str) or not name:
+        return ""
+    return f"{mlmodel['folder']}/{name}" if mlmodel["folder"] else name
+
+
+def flavor(mlmodel: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
+    found = (mlmodel or {}).get("flavors", {}).get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def conda_yaml(version: ModelVersion) -> str:
+    """The environment that the model was logged with, as conda YAML; "" where there is none, or none that is text."""
+    if version.mlmodel is None or "problem" in version.mlmodel:
+        return ""
+    said = flavor(version.mlmodel, "python_function").get("env", "conda.yaml")
+    name = said.get("conda", "") if isinstance(said, dict) else said
+    folder = version.mlmodel["folder"]
+    path = f"{folder}/{name}" if folder else str(name)
+    file = version.files.filter(path=path).first()
+    if file is None or file.size > MAX_BYTES:
+        return ""
+    try:
+        with open_blob(file.blob_id) as stream:
+            return stream.read().decode("utf-8-sig")
+    except (BytesLost, UnicodeDecodeError):
+        return ""
+
+
+def _columns(said: Any) -> Any:
+    """MLflow writes each part of a signature as a text of JSON."""
+    if not isinstance(said, str):
+        return said
+    try:
+        return json.loads(said)
+    except ValueError:
+        return None
+
+
+def _plain(node: Node | None) -> Any:
+    if isinstance(node, YamlMapping):
+        return {key.value: _plain(value) for key, value in node.entries}
+    if isinstance(node, Listing):
+        return [_plain(item) for item in node.items]
+    return _text(node) if isinstance(node, Scalar) else None
+
+
+def _text(node: Scalar) -> Any:
+    """Numbers stay texts, as they are written: a version 1.10 is no 1.1."""
+    return None if node.is_null else node.value
