@@ -12,6 +12,7 @@ from models_registry import services
 from models_registry.models import (
     Deployment,
     DeploymentEvent,
+    ModelAlias,
     ModelFile,
     ModelVersion,
     Part,
@@ -38,6 +39,13 @@ class ModelVersionAdmin(RecordAdmin):
     list_select_related = ("model", "created_by")
     search_fields = ("model__name", "description", "run__uid", "path")
     date_hierarchy = "created_at"
+
+
+@admin.register(ModelAlias)
+class ModelAliasAdmin(RecordAdmin):
+    list_display = ("name", "model", "version")
+    list_select_related = ("model", "version__model")
+    search_fields = ("name", "model__name")
 
 
 @admin.register(ModelFile)

@@ -4,7 +4,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from models_registry.models import Deployment, ModelVersion
+from models_registry.models import Deployment, ModelVersion, RegisteredModel
 from models_registry.services.checks import MAX_DESCRIPTION, MAX_TAGS
 
 
@@ -29,6 +29,21 @@ class TagLines(forms.CharField):
 
 def lines_of(tags: Mapping[str, str]) -> str:
     return "\n".join(f"{name}={value}" for name, value in tags.items())
+
+
+class ModelForm(forms.Form):
+    """What people say of a model as a whole."""
+
+    name = forms.CharField(max_length=255, widget=forms.TextInput(attrs={"class": "form-control"}))
+    description = forms.CharField(
+        max_length=MAX_DESCRIPTION, required=False, widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"})
+    )
+    tags = TagLines()
+
+    @classmethod
+    def of(cls, model: RegisteredModel) -> "ModelForm":
+        said = {"name": model.name, "description": model.description, "tags": lines_of(model.tags)}
+        return cls(initial=said, prefix=None)
 
 
 class VersionForm(forms.Form):

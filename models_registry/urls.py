@@ -2,13 +2,17 @@
 
 from django.urls import path
 
-from models_registry.views import deployments, models, uploads
+from models_registry.views import catalogue, deployments, models, uploads
 
 urlpatterns = [
     path("models/", models.models, name="models"),
     path("new-model/", uploads.new, name="model-new"),
     path("models/<str:name>/", models.model, name="model"),
     path("models/<str:name>/delete/", models.delete, name="model-delete"),
+    path("models/<str:name>/edit/", catalogue.edit_model, name="model-edit"),
+    path("models/<str:name>/<int:number>/alias/", catalogue.add_alias, name="model-version-alias"),
+    path("models/<str:name>/<int:number>/alias/remove/", catalogue.remove_alias, name="model-version-remove-alias"),
+    path("models/<str:name>/<int:number>/stage/", catalogue.stage, name="model-version-stage"),
     path("models/<str:name>/<int:number>/", models.version, name="model-version"),
     path("models/<str:name>/<int:number>/edit/", models.edit_version, name="model-version-edit"),
     path("models/<str:name>/<int:number>/deploy/", models.deploy, name="model-version-deploy"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from experiments import services
-from experiments.models import Run, RunEvent, Snapshot
+from experiments.models import LoggedModel, Run, RunEvent, Snapshot
 from experiments.views.columns import metric_columns, with_values
 from experiments.views.ending import ending_in_words
 from experiments.views.trees import tree_rows
@@ -26,6 +26,7 @@ from mlportal.pages.polling import is_known, runs_state, state_of
 
 SHOWN_FILES = 2000
 SHOWN_CHILDREN = 100
+SHOWN_MODELS = 100
 FRAMEWORKS = {
     "scikit-learn": "ScikitLearn",
     "tensorflow": "TensorFlow",
@@ -89,7 +90,7 @@ def _run(request: WorkspaceRequest, uid: str) -> Run:
 
 def _context(request: WorkspaceRequest, run: Run) -> dict[str, Any]:
     artifacts = list(run.artifacts.all())
-    outputs = [artifact.path for artifact in artifacts if artifact.path.startswith("outputs/")]
+    paths = [artifact.path for artifact in artifacts]
     snapshot, preparing = run.snapshot, services.explain_preparing(run)
     packages = _packages(run)
     return {
@@ -107,7 +108,8 @@ def _context(request: WorkspaceRequest, run: Run) -> dict[str, Any]:
         "artifact_count": len(artifacts),
         "shown_files": SHOWN_FILES,
         "code_rows": tree_rows((name, size) for name, _, size in snapshot.entries) if snapshot else [],
-        "output_choices": _output_choices(outputs),
+        "output_choices": _output_choices(paths),
+        "logged_models": _logged_models(run),
         "frameworks": _frameworks(packages),
         "public_url": settings.PUBLIC_URL,
     }
@@ -170,10 +172,21 @@ def _frameworks(packages: dict[str, str]) -> list[dict[str, str]]:
     return [*known, {"name": "Custom", "version": ""}]
 
 
-def _output_choices(outputs: list[str]) -> list[str]:
-    """Files and folders that may be a model: what looks like a saved model first."""
+def _logged_models(run: Run) -> list[LoggedModel]:
+    rows = run.logged_models.filter(deleted_at=None)
+    return list(rows.prefetch_related("metrics", "model_versions__model__workspace")[:SHOWN_MODELS])
+
+
+def _output_choices(paths: list[str]) -> list[str]:
+    """Files and folders that may be a model: MLflow's first, then what looks like a saved model."""
+    logged = [path.rpartition("/")[0] for path in paths if path.endswith("/MLmodel")]
+    outputs = [path for path in paths if path.startswith("outputs/")]
     folders = {
         "/".join(parts[:depth]) for parts in (path.split("/") for path in outputs) for depth in range(2, len(parts))
     }
     usual = (".joblib", ".pkl", ".pickle", ".onnx", ".skops")
-    return sorted([*outputs, *folders], key=lambda path: (not path.endswith(usual), path))
+    others = sorted(
+        {*outputs, *folders, *(path for path in paths if path.endswith(usual))} - {*logged},
+        key=lambda path: (not path.endswith(usual), path),
+    )
+    return [*sorted(logged), *others]

@@ -14,8 +14,8 @@ from mlportal.pages import WorkspaceRequest, fragment, workspace_view
 from mlportal.pages.paging import page_of
 from mlportal.pages.polling import is_known, state_of
 from models_registry import services
-from models_registry.forms import ServiceForm, VersionForm
-from models_registry.models import Deployment, ModelVersion, Part, RegisteredModel
+from models_registry.forms import ModelForm, ServiceForm, VersionForm
+from models_registry.models import Deployment, ModelVersion, Part, RegisteredModel, Stage
 
 WORST_FIRST = {"dangerous": 0, "unknown": 1, "known": 2}
 
@@ -51,6 +51,8 @@ def model(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     found = _model(request, name)
     context = {
         "model": found,
+        "aliases": found.aliases.select_related("version__model__workspace"),
+        "form": ModelForm.of(found),
         "page": page_of(request, _related(found.versions.all())),
         "may_change": request.role.includes(Role.CONTRIBUTOR),
     }
@@ -151,8 +153,30 @@ def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
         "service_form": ServiceForm(),
         "proposed_name": services.propose_service_name(found),
         "may_change": request.role.includes(Role.CONTRIBUTOR),
+        "aliases": found.aliases.all(),
+        "other_aliases": found.model.aliases.exclude(version=found).values_list("name", flat=True),
+        "stages": Stage.values,
+        "signature": _signature(found),
         "is_latest": found.version == found.model.last_version,
     }
+
+
+def _signature(version: ModelVersion) -> list[dict[str, Any]]:
+    """Rows of the table: MLflow's columns have a type, its tensors a shape, too."""
+    rows = []
+    said = (version.mlmodel or {}).get("signature") or {}
+    for part, label in (("inputs", "input"), ("outputs", "output"), ("params", "parameter")):
+        fields: Any = said.get(part)
+        for field in fields if isinstance(fields, list) else []:
+            if not isinstance(field, dict):
+                continue
+            tensor: Any = field.get("tensor-spec")
+            tensor = tensor if isinstance(tensor, dict) else {}
+            kind = tensor.get("dtype") or field.get("dtype") or field.get("type", "")
+            shape = ", ".join(map(str, tensor["shape"])) if isinstance(tensor.get("shape"), list) else ""
+            row = {"part": label, "name": field.get("name"), "type": kind, "shape": shape}
+            rows.append({**row, "required": field.get("required", True)})
+    return rows
 
 
 def _in_service(models: list[RegisteredModel]) -> dict[int, list[tuple[Deployment, int]]]:
@@ -176,7 +200,7 @@ def _related(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
             "environment_version__environment__workspace",
             "created_by",
         )
-        .prefetch_related(used_by)
+        .prefetch_related(used_by, "aliases")
         .annotate(verdict=F("inspection__verdict"))
         .defer("inspection", "environment_version__definition", "environment_version__lock")
     )
@@ -195,6 +219,7 @@ def _version(request: WorkspaceRequest, name: str, number: int) -> ModelVersion:
         "run__workspace",
         "run__snapshot",
         "environment_version__environment__workspace",
+        "logged_model",
         "created_by",
     )
     return get_object_or_404(related, model__name=name, version=number)

@@ -34,6 +34,7 @@ def filled(template: str, run: Run | None = None) -> str:
         "<uid:uid>": run.uid if run else "0" * 32,
         "<name:username>": "olga",
         "<name:name>": "trials",
+        "<name:alias>": "champion",
         "<experiment:name>": "trials",
     }
     for placeholder, value in values.items():

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.mlflow.conftest import CLIENTS, Mlflow
-from tests.portal import Portal
+from tests.portal import Portal, wait_until
 
 SCRIPT = Path(__file__).with_name("client_script.py")
+PYFUNC_SCRIPT = Path(__file__).with_name("pyfunc_script.py")
 REGISTRY_SCRIPT = Path(__file__).with_name("registry_script.py")
 
 
@@ -70,3 +71,21 @@ def test_models_are_logged_registered_and_loaded(
         version = client.get(f"models/{name}/versions/1/")
         assert (version["run"], version["stage"], version["tags"]) == (run_id, "Archived", {"checked": "yes"})
         assert version["framework_version"]
+    if which == "newest":
+        assert_deployed(portal, name)
+
+
+def assert_deployed(portal: Portal, name: str) -> None:
+    """With one click: in the environment of its conda.yaml, from the file that its MLmodel names."""
+    with portal.client() as client:
+        made = client.post("deployments/", {"model": name, "version": 1, "auth_enabled": False})
+        at = f"deployments/{made['name']}/"
+        state = wait_until(lambda: s if (s := client.get(at))["status"] in ("Healthy", "Failed") else None, seconds=240)
+        assert state["status"] == "Healthy", (state, client.http.get(f"{client.base}/{at}log/").text)
+        body = {"data": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]], "method": "predict"}
+        assert client.http.post(f"/services/{made['name']}/score", json=body).json() == [0, 2]
+
+
+def test_what_a_script_of_azure_left_loads_as_pyfunc(portal: Portal, client_python: Callable[[str], str]) -> None:
+    key = {"MLFLOW_TRACKING_URI": portal.url, "MLFLOW_TRACKING_TOKEN": portal.token}
+    run_client(client_python("newest"), "of azure", script=PYFUNC_SCRIPT, **key)
