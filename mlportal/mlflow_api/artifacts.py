@@ -144,7 +144,8 @@ def mpu_complete(call: Call) -> Json:
 
 def mpu_abort(call: Call) -> Json:
     """The parts are nobody's, and go with the next sweep after a day."""
-    _upload_of(call, call.text("upload_id"), _whole_address(call))
+    _whole_address(call)
+    _upload_of(call, call.text("upload_id"))
     return {}
 
 

@@ -19,9 +19,15 @@ SOURCE = (ROOT / "mlportal" / "mlflow_api" / "routes.py").read_text()
 ROUTES = [
     (method, path)
     for method, path in re.findall(r'\("([A-Z]+)", "([a-z/-]+)"\): _', SOURCE)
-    if "/" in path and "mpu" not in path
+    if "mpu" not in path and path != "artifacts"
 ]
-READS = set(re.findall(r'\("[A-Z]+", "([a-z/-]+)"\): _reads', SOURCE))
+NAMED = re.findall(r'\("([A-Z]+)", re\.compile\(r"([^"]+)"\), (_reads|_writes)', SOURCE)
+READS = {f"{method} {path}" for method, path in re.findall(r'\("([A-Z]+)", "([a-z/-]+)"\): _reads', SOURCE)}
+READS |= {f"{method} {pattern}" for method, pattern, kind in NAMED if kind == "_reads"}
+
+
+TAG_OF_MODEL = "logged-models/(?P<model_id>[^/]+)/tags/(?P<key>.+)"
+MODELS: list[str] = []  # the logged model of the run
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +41,12 @@ def run(lab: dict[str, Mlflow]) -> str:
     run = lab["carl"].new_run()
     lab["carl"].post("runs/log-metric", run_id=run, key="m", value=1, timestamp=1)
     assert lab["carl"].put(f"0/{run}/artifacts/a.txt", b"x").status_code == 200
+    made = lab["carl"].post("logged-models", experiment_id="0", source_run_id=run, name="svc")
+    MODELS[:] = [made["model"]["info"]["model_id"]]
+    lab["carl"].post("registered-models/create", name="new")
+    source = f"mlflow-artifacts:/0/{run}/artifacts/a.txt"
+    lab["carl"].post("model-versions/create", name="new", source=source, run_id=run)
+    lab["carl"].post("registered-models/alias", name="new", alias="champion", version="1")
     return run
 
 
@@ -43,12 +55,21 @@ def everything(api: Mlflow, run: str) -> list[tuple[str, httpx.Response]]:
     given = {
         "run_id": run, "run_ids": [run], "experiment_id": "0", "experiment_name": "Default", "key": "k", "value": "1",
         "timestamp": 1, "name": "new", "new_name": "new", "metric_key": "m", "status": "FINISHED", "experiment_ids": ["0"],
+        "source": "models:/new/1", "version": "1", "alias": "champion", "stage": "Staging", "models": [],
         "model_json": '{"artifact_path": "m", "flavors": {}, "utc_time_created": "", "run_id": ""}',
     }  # fmt: skip
     answers = []
     for method, path in ROUTES:
         send = {"params": given} if method == "GET" else {"json": given}
-        answers.append((path, api.http.request(method, api.url(path), **send)))  # type: ignore[arg-type]
+        answers.append((f"{method} {path}", api.http.request(method, api.url(path), **send)))  # type: ignore[arg-type]
+    (model,) = MODELS
+    for method, pattern, _ in NAMED:
+        path = re.sub(r"\(\?P<key>.*?\)", "k", re.sub(r"\(\?P<model_id>.*?\)", model, pattern))
+        send = {} if method == "GET" else {"json": {"status": "LOGGED_MODEL_READY", "tags": [], "params": []}}
+        answers.append((f"{method} {pattern}", api.http.request(method, api.url(path), **send)))  # type: ignore[arg-type]
+    for place in (f"0/models/{model}/artifacts/b.txt", "models/1/1/b.txt"):
+        answers.append(("PUT file", api.put(place, b"x")))
+        answers.append(("DELETE file", api.http.delete(api.url(f"mlflow-artifacts/artifacts/{place}"))))
     files = f"0/{run}/artifacts"
     answers.append(("PUT file", api.put(f"{files}/b.txt", b"x")))
     answers.append(("DELETE file", api.http.delete(api.url(f"mlflow-artifacts/artifacts/{files}/a.txt"))))
@@ -87,8 +108,8 @@ def test_a_reader_changes_nothing(lab: dict[str, Mlflow], run: str) -> None:
     for path, answer in everything(lab["rita"], run):
         if path in READS or path in ("GET file", "list"):
             assert answer.status_code == 200, (path, answer.text)
-        elif path not in ("mpu complete", "mpu abort", "runs/delete-tag", "experiments/delete-experiment-tag",
-                          "experiments/restore", "experiments/create"):  # fmt: skip
+        elif path not in ("mpu complete", "mpu abort", "POST runs/delete-tag", "POST experiments/delete-experiment-tag",
+                          "POST experiments/restore", "POST experiments/create", f"DELETE {TAG_OF_MODEL}"):  # fmt: skip
             assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED"), (path, answer.text)
         else:
             assert answer.status_code in (400, 403, 404), (path, answer.text)
