@@ -1,6 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from experiments.views import anywhere
 from mlportal import health
 
 urlpatterns = [
@@ -9,6 +10,8 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.metrics),
+    path("runs/<str:uid>/", anywhere.run, name="run-anywhere"),
+    path("experiments/<key:key>/", anywhere.experiment, name="experiment-anywhere"),
     path("w/<str:workspace>/", include("experiments.urls")),
     path("w/<str:workspace>/", include("models_registry.urls")),
     path("", include("mlportal.access.urls")),

@@ -5,6 +5,7 @@ import "./copy.js";
 import "./shortcuts.js";
 import "./follow.js";
 import "./forms.js";
+import "./mlflow-links.js";
 import { toast } from "./toast.js";
 
 document.addEventListener("click", (event) => {

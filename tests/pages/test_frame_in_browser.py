@@ -56,6 +56,30 @@ def test_a_reload_after_making_a_token_makes_no_other_and_shows_nothing(page: Pa
     assert ApiToken.objects.count() == 1
 
 
+@pytest.mark.parametrize("start", ["", "/w/lab"])
+def test_addresses_that_mlflow_prints_lead_to_the_pages(page: Page, workspace: Workspace, start: str) -> None:
+    default = Experiment.objects.create(workspace=workspace, name="Default")
+    trials = Experiment.objects.create(workspace=workspace, name="trials")
+    run = Run.objects.create(workspace=workspace, experiment=trials, number=1, status="Completed")
+    page.goto(f"{start}/#/experiments/{trials.pk}/runs/{run.uid}")
+    page.wait_for_url(f"**{run.get_absolute_url()}")
+    page.goto(f"{start}/#/experiments/{trials.pk}")
+    page.wait_for_url(f"**{trials.get_absolute_url()}")
+    if start:
+        page.goto(f"{start}/#/experiments/0")
+        page.wait_for_url(f"**{default.get_absolute_url()}")
+    page.context.clear_cookies()
+    page.goto(f"{start}/#/experiments/{trials.pk}/runs/{run.uid}")
+    sign_in_here(page)
+    page.wait_for_url(f"**{run.get_absolute_url()}")
+
+
+def sign_in_here(page: Page) -> None:
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill("not-needed-here")
+    page.get_by_role("button", name="Sign in").click()
+
+
 def test_keys_lead_to_pages_but_not_while_one_types(page: Page) -> None:
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Keyboard shortcuts")
