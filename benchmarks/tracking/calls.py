@@ -37,8 +37,13 @@ class Tracking:
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
         address = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
-        self._http.request(method, address, body, self._headers)
-        answer = self._http.getresponse()
+        try:
+            self._http.request(method, address, body, self._headers)
+            answer = self._http.getresponse()
+        except http.client.RemoteDisconnected:  # an idle connection is closed after some seconds
+            self._http.close()
+            self._http.request(method, address, body, self._headers)
+            answer = self._http.getresponse()
         content = answer.read()
         if answer.status != 200:
             raise SystemExit(f"{path} answered {answer.status}: {content[:500]!r}")
