@@ -3,7 +3,9 @@
 from celery import shared_task
 
 from experiments.models import ComputeTarget, EnvironmentBuild, Run
-from experiments.services import building, crew, dispatch, preparing, reaping, working
+from experiments.services import building, crew, dispatch, preparing, purging, reaping, retention, working
+
+tidiers = crew.Crew("tidier", 1)
 
 
 @shared_task(name=dispatch.PREPARE)
@@ -36,6 +38,21 @@ def reap() -> None:
 @shared_task(name="experiments.sweep")
 def sweep() -> None:
     reaping.sweep()
+
+
+@shared_task(name="experiments.tidy")
+def tidy() -> None:
+    tidiers.do("tidy", _tidy)
+
+
+@shared_task(name=purging.PURGE)
+def purge() -> None:
+    tidiers.do("purge", purging.resume)
+
+
+def _tidy() -> None:
+    retention.apply_all()
+    purging.expire()
 
 
 def _have_built(build_id: int) -> None:

@@ -207,6 +207,8 @@ CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "experiments.reap", "schedule": BEAT_SECONDS, "options": {"expires": BEAT_SECONDS}},
     "inspect": {"task": "models_registry.resume", "schedule": 60.0, "options": {"expires": 30}},
     "sweep": {"task": "experiments.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
+    "tidy": {"task": "experiments.tidy", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
+    "purge": {"task": "experiments.purge", "schedule": 60.0, "options": {"expires": 30}},
     "forget answers": {"task": "mlportal.forget_answers", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
 }
 
@@ -218,6 +220,7 @@ DATASET_MAX_FILES = env.integer("MLPORTAL_DATASET_FILES", 10_000, least=1)
 DATASET_MAX_BYTES = env.size("MLPORTAL_DATASET_MAX_BYTES", 20_000_000_000)
 DATASET_DEFINITION_BYTES = env.size("MLPORTAL_DATASET_DEFINITION", 64_000)
 UNNAMED_DATASET_SECONDS = env.seconds("MLPORTAL_UNNAMED_DATASETS", 30 * 86_400)
+TRASH_SECONDS = env.seconds("MLPORTAL_TRASH", 30 * 86_400)
 DATA_STORE_FILES = env.integer("MLPORTAL_DATA_STORE_FILES", 100_000, least=1)
 DATA_STORE_BYTES = env.size("MLPORTAL_DATA_STORE", 100_000_000_000)
 RUN_INPUTS = env.integer("MLPORTAL_RUN_INPUTS", 100, least=1)

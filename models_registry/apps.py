@@ -6,8 +6,13 @@ class ModelsRegistryConfig(AppConfig):
     verbose_name = "Model registry"
 
     def ready(self) -> None:
-        from experiments.services import snapshots, uploads
-        from models_registry.models import ModelFile, Revision
+        from experiments.services import purging, retention, snapshots, space, uploads
+        from models_registry.models import ModelFile, ModelVersion, Revision
+        from models_registry.services.lineage import keep_lineage
 
         uploads.HOLDERS.append(lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace))
+        space.KINDS["models"] = lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace)
         snapshots.USERS.append(Revision.objects.all)
+        snapshots.USERS.append(ModelVersion.objects.all)
+        retention.KEPT.append(lambda: ModelVersion.objects.exclude(run=None))
+        purging.BEFORE.append(keep_lineage)

@@ -35,7 +35,9 @@ class OfVersions(filters.FilterSet):  # type: ignore[misc]  # django-filter is n
         return versions
 
     def equal(self, versions: QuerySet[ModelVersion], name: str, value: str) -> QuerySet[ModelVersion]:
-        return versions.filter(**{{"run": "run__uid"}.get(name, name): value})
+        if name == "run":
+            return versions.filter(Q(run__uid=value) | Q(lineage__run=value))
+        return versions.filter(**{name: value})
 
 
 class VersionFilter(OfVersions):

@@ -16,6 +16,8 @@ from experiments.models.experiments import Experiment
 from experiments.models.files import Artifact, FollowedFile, LogChunk, Snapshot
 from experiments.models.logged_models import LoggedModel, LoggedModelFile, LoggedModelMetric, LoggedModelUse
 from experiments.models.measurements import LoggedDataset, LoggedValue, Metric, MetricChunk, Parameter, RunProperty, Tag
+from experiments.models.purges import Purge
+from experiments.models.retention import RetentionRule
 from experiments.models.runs import Run, RunEvent, RunToken
 
 __all__ = [
@@ -44,6 +46,8 @@ __all__ = [
     "Metric",
     "MetricChunk",
     "Parameter",
+    "Purge",
+    "RetentionRule",
     "Run",
     "RunEvent",
     "RunInput",

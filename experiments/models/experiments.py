@@ -4,6 +4,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from experiments.models.purges import Purge
 from mlportal.access.models import Workspace
 from mlportal.access.querysets import WorkspaceScoped
 
@@ -32,6 +33,12 @@ class Experiment(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
     archived_at = models.DateTimeField(null=True, blank=True)
+    # Archived alone it is listed no more, and its runs stay; here they went to the trash with it
+    deleted_at = models.DateTimeField(null=True, editable=False, help_text="When it was put in the trash")
+    deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    purge = models.ForeignKey(
+        Purge, models.SET_NULL, null=True, related_name="experiments", help_text="It goes with the last of its runs"
+    )
 
     objects = ExperimentQuerySet.as_manager()
 

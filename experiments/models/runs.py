@@ -10,6 +10,7 @@ from django.utils import timezone
 from experiments.models.compute import ComputeTarget
 from experiments.models.environments import EnvironmentBuild, EnvironmentVersion
 from experiments.models.experiments import Experiment
+from experiments.models.purges import Purge
 from experiments.models.snapshots import Snapshot
 from experiments.querysets import RunQuerySet
 from experiments.status import RUN_COLOURS, RUN_FINAL, RunStatus
@@ -68,6 +69,11 @@ class Run(models.Model):
         null=True, help_text="When its client last sent something; all that is known of one that fell silent"
     )
     deleted_at = models.DateTimeField(null=True, editable=False, help_text="When it was put in the trash")
+    deleted_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    deleted_why = models.CharField(max_length=200, blank=True, help_text="Empty: a person asked for it")
+    purge = models.ForeignKey(
+        Purge, models.CASCADE, null=True, related_name="runs", help_text="Deleted for good: nobody sees it any more"
+    )
 
     # How it ended
     exit_code = models.IntegerField(null=True)
@@ -91,6 +97,7 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="runs_by_workspace"),
             models.Index(fields=["status", "compute_target"], name="runs_by_status"),
+            models.Index(fields=["workspace", "-id"], condition=Q(deleted_at__isnull=False), name="runs_in_the_trash"),
             models.Index(F("experiment"), Coalesce("started_at", "created_at").desc(), name="runs_by_start"),
         ]
 

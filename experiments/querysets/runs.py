@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Count, DateTimeField, ExpressionWrapper, F, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import RawSQL
@@ -36,30 +39,66 @@ def from_now(seconds: float) -> Any:
 
 class RunQuerySet(WorkspaceScoped["Run"]):
     def visible_to(self, principal: Any) -> Self:
+        there = self.filter(purge=None)  # what is deleted for good is gone for everybody, before its last row is
         if isinstance(principal, RunPrincipal):
-            return self.descending_from(principal.run_id)
-        return super().visible_to(principal)
+            return there.descending_from(principal.run_id)
+        return super(RunQuerySet, there).visible_to(principal)
 
-    def descending_from(self, pk: int) -> Self:
-        """The run, its children, theirs and so on."""
+    def descending_from(self, *pks: int) -> Self:
+        """Of these rows: the runs with these keys, their children, theirs and so on."""
+        return self.filter(pk__in=self.model.objects.filter(pk__in=pks).with_descendants().values("pk"))
+
+    def with_descendants(self) -> Self:
+        """These, their children, theirs and so on."""
+        return self._with("member.parent_id = family.id")
+
+    def with_ancestors(self) -> Self:
+        """These, their parents, theirs and so on."""
+        return self._with("member.id = family.parent_id")
+
+    def _with(self, related: str) -> Self:
         table = connection.ops.quote_name(self.model._meta.db_table)
+        try:
+            these, parameters = self.order_by().values("pk").query.sql_with_params()
+        except EmptyResultSet:
+            return self.none()
         family = (
-            f"WITH RECURSIVE family(id) AS (SELECT id FROM {table} WHERE id = %s"
-            f" UNION ALL SELECT child.id FROM {table} child JOIN family ON child.parent_id = family.id)"
+            f"WITH RECURSIVE family(id, parent_id) AS (SELECT id, parent_id FROM {table} WHERE id IN ({these})"
+            f" UNION SELECT member.id, member.parent_id FROM {table} member JOIN family ON {related})"
             " SELECT id FROM family"
         )
-        return self.filter(pk__in=RawSQL(family, [pk]))
+        everything: Self = self.model.objects.all()  # type: ignore[assignment]
+        return everything.filter(pk__in=RawSQL(family, parameters))
+
+    def with_keys(self, pks: Iterable[int]) -> Self:
+        """As `pk__in`, for more keys than a query may have parameters."""
+        listed = json.dumps(list(pks))
+        if connection.vendor == "sqlite":
+            return self.filter(pk__in=RawSQL("SELECT value FROM json_each(%s)", [listed]))
+        return self.filter(pk__in=RawSQL("SELECT value::bigint FROM json_array_elements_text(%s::json)", [listed]))
 
     def with_children_count(self) -> Self:
         """Each with `children_count`."""
         children = (
-            self.model.objects.order_by().filter(parent=OuterRef("pk")).values("parent").annotate(all=Count("pk"))
+            self.model.objects.kept()
+            .order_by()
+            .filter(parent=OuterRef("pk"))
+            .values("parent")
+            .annotate(all=Count("pk"))
         )
         return self.annotate(children_count=Coalesce(Subquery(children.values("all")), 0))
 
     def kept(self) -> Self:
         """Those that are not in the trash."""
         return self.filter(deleted_at=None)
+
+    def trashed(self) -> Self:
+        """Those that are in the trash, and not deleted for good."""
+        return self.filter(deleted_at__isnull=False, purge=None)
+
+    def tops(self) -> Self:
+        """Those whose parent, if they have one, is not in the trash: what a person moved there, and may bring back."""
+        return self.filter(Q(parent=None) | Q(parent__deleted_at=None))
 
     def active(self) -> Self:
         return self.filter(status__in=RUN_ACTIVE)

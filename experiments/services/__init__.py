@@ -33,8 +33,6 @@ from experiments.services.experiments import (
     make_experiment,
     rename_experiment,
     restore_experiment,
-    trash_experiment,
-    untrash_experiment,
     update_experiment,
 )
 from experiments.services.explain import PhaseSpan, canceled_words, explain_preparing, explain_scaling, phases
@@ -62,6 +60,16 @@ from experiments.services.metrics import (
     series,
     write_batch,
 )
+from experiments.services.purging import Plan, plan_purge, purge_runs, why_staying
+from experiments.services.retention import (
+    Preview,
+    apply_rule,
+    as_words,
+    delete_rule,
+    preview,
+    set_rule,
+    update_rule,
+)
 from experiments.services.runs import (
     add_properties,
     cancel_run,
@@ -70,8 +78,6 @@ from experiments.services.runs import (
     require_writer,
     rerun,
     set_tags,
-    trash_run,
-    untrash_run,
     update_run,
 )
 from experiments.services.snapshots import (
@@ -83,8 +89,20 @@ from experiments.services.snapshots import (
     take_zip,
     zip_of,
 )
+from experiments.services.space import Usage, freed_by_each, freed_bytes, usage
 from experiments.services.submit import submit_run
 from experiments.services.targets import create_target, delete_target, update_target
+from experiments.services.trash import (
+    deadlines,
+    restore_runs,
+    trash_experiment,
+    trash_run,
+    trash_runs,
+    trashed_experiments,
+    trashed_runs,
+    untrash_experiment,
+    untrash_run,
+)
 from experiments.services.uploads import Named, named_manifest, upload
 
 __all__ = [
@@ -100,14 +118,19 @@ __all__ = [
     "ModelPoint",
     "Named",
     "PhaseSpan",
+    "Plan",
+    "Preview",
     "Taken",
+    "Usage",
     "add_artifacts",
     "add_data_files",
     "add_model_params",
     "add_properties",
     "add_version",
+    "apply_rule",
     "archive_experiment",
     "artifact",
+    "as_words",
     "azure_metrics",
     "cancel_build",
     "cancel_run",
@@ -122,6 +145,7 @@ __all__ = [
     "create_target",
     "data_file",
     "dataset_file",
+    "deadlines",
     "default_experiment",
     "delete_artifacts",
     "delete_data_files",
@@ -129,12 +153,15 @@ __all__ = [
     "delete_experiment",
     "delete_logged_model",
     "delete_model_files",
+    "delete_rule",
     "delete_target",
     "explain_preparing",
     "explain_scaling",
     "finish_logged_model",
     "finish_run",
     "folders_in",
+    "freed_by_each",
+    "freed_bytes",
     "history",
     "install_curated",
     "lock_difference",
@@ -151,7 +178,10 @@ __all__ = [
     "note_model_uses",
     "open_artifact",
     "phases",
+    "plan_purge",
     "plan_snapshot",
+    "preview",
+    "purge_runs",
     "put_artifact",
     "put_model_file",
     "read_build_log",
@@ -164,7 +194,9 @@ __all__ = [
     "rerun",
     "rerun_problem",
     "restore_experiment",
+    "restore_runs",
     "series",
+    "set_rule",
     "set_tags",
     "start_run",
     "submit_run",
@@ -174,14 +206,20 @@ __all__ = [
     "target_named",
     "trash_experiment",
     "trash_run",
+    "trash_runs",
+    "trashed_experiments",
+    "trashed_runs",
     "untrash_experiment",
     "untrash_run",
     "update_experiment",
+    "update_rule",
     "update_run",
     "update_target",
     "upload",
+    "usage",
     "users_of",
     "usual_seconds",
+    "why_staying",
     "with_prefix",
     "write_batch",
     "zip_of",

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.db.models.functions import Now
 
 from experiments.models import Experiment, Run
@@ -91,28 +90,6 @@ def _check_name(name: str) -> None:
 
 
 @transaction.atomic
-def trash_experiment(experiment: Experiment, *, by: User) -> None:
-    """Archive it and put its runs in the trash, as MLflow's clients mean it when they delete one.
-
-    Conflict while the portal executes one of them.
-    """
-    archive_experiment(experiment, by=by)
-    if going_on := Run.objects.active().filter(experiment=experiment, compute_target__isnull=False).count():
-        said = "one of its runs" if going_on == 1 else f"{going_on} of its runs"
-        raise Conflict(f"The portal executes {said}; cancel them first.")
-    Run.objects.kept().filter(experiment=experiment).update(deleted_at=Now(), revision=F("revision") + 1)
-
-
-@transaction.atomic
-def untrash_experiment(experiment: Experiment, *, by: User) -> None:
-    """Bring it back with all of its runs."""
-    restore_experiment(experiment, by=by)
-    Run.objects.filter(experiment=experiment).exclude(deleted_at=None).update(
-        deleted_at=None, revision=F("revision") + 1
-    )
-
-
-@transaction.atomic
 def update_experiment(
     experiment: Experiment,
     *,
@@ -155,7 +132,7 @@ def archive_experiment(experiment: Experiment, *, by: User) -> None:
 def restore_experiment(experiment: Experiment, *, by: User) -> None:
     require(Role.CONTRIBUTOR, experiment.workspace, by)
     if Experiment.objects.filter(pk=experiment.pk, archived_at__isnull=False).update(
-        archived_at=None, updated_at=Now()
+        archived_at=None, deleted_at=None, deleted_by=None, purge=None, updated_at=Now()
     ):
         record("experiment.restore", by=by, workspace=experiment.workspace, subject=experiment.name)
     experiment.refresh_from_db()
@@ -169,6 +146,8 @@ def delete_experiment(experiment: Experiment, *, by: User) -> None:
     runs = Run.objects.filter(experiment=experiment).count()
     if runs:
         has = "a run" if runs == 1 else f"{runs} runs"
-        raise Conflict(f"{experiment.name} has {has}; archive it instead.", runs=runs)
+        if Run.objects.kept().filter(experiment=experiment).exists():
+            raise Conflict(f"{experiment.name} has {has}; archive it instead.", runs=runs)
+        raise Conflict(f"{experiment.name} has {has} in the trash; delete them for good first.", runs=runs)
     record("experiment.delete", by=by, workspace=experiment.workspace, subject=experiment.name)
     experiment.delete()

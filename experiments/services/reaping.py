@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from mlportal.node import node_name
 logger = logging.getLogger(__name__)
 RESEND_SECONDS = 15  # after which a message counts as lost
 BUILDER_SILENT_SECONDS = 30
+UID = re.compile("[0-9a-f]{32}")
 UNUSED_AFTER = timedelta(days=1)
 
 
@@ -76,6 +79,13 @@ def sweep_run_folders() -> None:
                 launch.request_cancel(runs / uid)
             else:
                 shutil.rmtree(runs / uid, ignore_errors=True)
+        known = set(Run.objects.filter(uid__in=names).values_list("uid", flat=True))
+        for uid in names - known:  # of runs that were deleted for good
+            folder = runs / uid
+            with suppress(FileNotFoundError):
+                is_old = folder.stat().st_mtime < time.time() - UNUSED_AFTER.total_seconds()
+                if UID.fullmatch(uid) and is_old and not launch.is_alive(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _close_build(build: EnvironmentBuild) -> None:

@@ -118,29 +118,6 @@ def add_properties(run: Run, properties: Mapping[str, str], *, by: User | RunPri
     )
 
 
-@transaction.atomic
-def trash_run(run: Run, *, by: User) -> None:
-    """Put it in the trash: it is listed no more and takes nothing more. Twice changes nothing.
-
-    Conflict for one that the portal executes at the moment: cancel it first.
-    """
-    require(Role.CONTRIBUTOR, run.workspace, by)
-    if not run.is_client_side and not run.is_final:
-        raise Conflict("The portal executes this run; cancel it first.", status=run.status)
-    if Run.objects.kept().filter(pk=run.pk).update(deleted_at=Now(), revision=F("revision") + 1):
-        record("run.trash", by=by, workspace=run.workspace, subject=run.uid)
-    run.refresh_from_db()
-
-
-@transaction.atomic
-def untrash_run(run: Run, *, by: User) -> None:
-    require(Role.CONTRIBUTOR, run.workspace, by)
-    trashed = Run.objects.filter(pk=run.pk).exclude(deleted_at=None)
-    if trashed.update(deleted_at=None, revision=F("revision") + 1):
-        record("run.untrash", by=by, workspace=run.workspace, subject=run.uid)
-    run.refresh_from_db()
-
-
 def clean_properties(properties: Mapping[str, Any]) -> dict[str, str]:
     """Like tags, but each has a value."""
     for name, value in properties.items():

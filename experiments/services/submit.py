@@ -16,7 +16,7 @@ from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
-from mlportal.errors import BadInput, StaleState
+from mlportal.errors import BadInput, Conflict, StaleState
 from mlportal.texts import storable
 
 MAX_ARGUMENTS = 1000
@@ -108,7 +108,7 @@ def get_or_make_experiment(workspace: Workspace, name: str, *, by: User) -> Expe
     if made:
         record("experiment.create", by=by, workspace=workspace, subject=name)
     elif experiment.archived_at:
-        Experiment.objects.filter(pk=experiment.pk).update(archived_at=None)
+        Experiment.objects.filter(pk=experiment.pk).update(archived_at=None, deleted_at=None, purge=None)
     return experiment
 
 
@@ -128,6 +128,8 @@ def next_number(experiment: Experiment) -> int:
 
 def refuse_too_many_children(parent: Run | None) -> None:
     """Called after `next_number`, whose lock makes those who start one at the same time come one by one."""
+    if parent and Run.objects.filter(pk=parent.pk).exclude(deleted_at=None).exists():
+        raise Conflict("The parent is in the trash; restore it first.", code="deleted")
     if parent and parent.children.count() >= settings.RUN_CHILDREN:
         limit = settings.RUN_CHILDREN
         raise BadInput(f"A run has at most {limit} children (MLPORTAL_RUN_CHILDREN).", field="parent", limit=limit)

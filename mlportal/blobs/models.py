@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from typing import Self
 
 from django.core.validators import RegexValidator
@@ -7,11 +8,11 @@ from django.utils import timezone
 
 
 class BlobQuerySet(models.QuerySet["Blob"]):
-    def unreferenced(self) -> Self:
-        """Those that no row of any model refers to."""
+    def unreferenced(self, besides: Collection[type[models.Model]] = ()) -> Self:
+        """Those that no row of any model refers to, but perhaps rows of those `besides`."""
         found = self
         for relation in Blob._meta.get_fields(include_hidden=True):
-            if isinstance(relation, models.ManyToOneRel):
+            if isinstance(relation, models.ManyToOneRel) and relation.related_model not in besides:
                 holders = relation.related_model._base_manager.filter(**{relation.field.name: OuterRef("pk")})
                 found = found.filter(~Exists(holders))
         return found

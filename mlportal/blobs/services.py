@@ -3,7 +3,7 @@
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import IO, BinaryIO, Self, cast
@@ -89,6 +89,16 @@ def delete_unreferenced(before: datetime) -> int:
     """Delete the blobs that no row refers to and nobody has stored since `before`; the number of bytes freed."""
     unused = list(Blob.objects.filter(created_at__lt=before).unreferenced().values_list("pk", flat=True))
     return sum(_delete_unreferenced(pk, before) for pk in unused)
+
+
+def delete_those(moments: Mapping[str, datetime]) -> int:
+    """Of these blobs delete those that no row refers to and nobody has stored since the moment; the number of bytes freed."""
+    freed = 0
+    digests = sorted(moments)
+    for start in range(0, len(digests), 500):
+        some = Blob.objects.filter(pk__in=digests[start : start + 500]).unreferenced()
+        freed += sum(_delete_unreferenced(pk, moments[pk]) for pk in some.values_list("pk", flat=True))
+    return freed
 
 
 def delete_orphans(before: datetime, folders: Iterable[str]) -> int:

@@ -202,5 +202,5 @@ def versions_of(view: ApiView) -> QuerySet[ModelVersion]:
 
 
 def version_of(view: ApiView) -> ModelVersion:
-    rows = versions_of(view).select_related("run__snapshot").prefetch_related("files")
+    rows = versions_of(view).select_related("snapshot").prefetch_related("files")
     return get_or_404(rows, model__name=view.kwargs["name"], version=view.kwargs["number"])

@@ -72,7 +72,7 @@ class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
     id = serializers.CharField(source="__str__", help_text="name:version")
     name = serializers.CharField(source="model.name")
     workspace = serializers.CharField(source="model.workspace.name")
-    run = serializers.CharField(source="run.uid", default=None, allow_null=True)
+    run = serializers.SerializerMethodField()
     logged_model = serializers.CharField(source="logged_model.uid", default=None, allow_null=True)
     aliases = serializers.SlugRelatedField[ModelAlias](slug_field="name", many=True, read_only=True)
     environment = serializers.SerializerMethodField()
@@ -112,6 +112,12 @@ class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
             "page",
         ]
 
+    def get_run(self, version: ModelVersion) -> str | None:
+        """Its id, that of one which is deleted for good, too; null for files of somebody's own."""
+        if version.run is None:
+            return str(version.lineage["run"]) if version.lineage else None
+        return version.run.uid
+
     @extend_schema_field(LineageSerializer(allow_null=True))
     def get_environment(self, version: ModelVersion) -> dict[str, Any] | None:
         environment = version.environment_version
@@ -127,7 +133,12 @@ class ModelVersionRowSerializer(serializers.ModelSerializer[ModelVersion]):
 
 
 class ModelVersionSerializer(ModelVersionRowSerializer):
-    snapshot = serializers.CharField(source="run.snapshot.uid", default=None, allow_null=True)
+    snapshot = serializers.CharField(source="snapshot.uid", default=None, allow_null=True)
+    lineage = serializers.JSONField(
+        allow_null=True,
+        help_text="Of a run that is deleted for good: {run, name, number, experiment, script, arguments, created_by, started_at, "
+        "ended_at, parameters, metrics}",
+    )
     lock = serializers.CharField(source="environment_version.lock_text", default="", help_text="Pinned packages")
     files = ModelFileSerializer(many=True)
     inspection = InspectionSerializer(allow_null=True)
@@ -138,6 +149,7 @@ class ModelVersionSerializer(ModelVersionRowSerializer):
             *ModelVersionRowSerializer.Meta.fields,
             "source",
             "snapshot",
+            "lineage",
             "lock",
             "files",
             "inspection",

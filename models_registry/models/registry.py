@@ -6,7 +6,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
-from experiments.models import EnvironmentVersion, LoggedModel, Run
+from experiments.models import EnvironmentVersion, LoggedModel, Run, Snapshot
 from mlportal.access.models import Workspace
 from mlportal.access.querysets import ReadByRuns
 from mlportal.blobs.models import Blob
@@ -83,6 +83,13 @@ class ModelVersion(models.Model):
     model = models.ForeignKey(RegisteredModel, models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()
     run = models.ForeignKey(Run, models.SET_NULL, null=True, related_name="model_versions")
+    # What stays when the run is deleted for good
+    snapshot = models.ForeignKey(
+        Snapshot, models.RESTRICT, null=True, related_name="model_versions", help_text="The code of the run"
+    )
+    lineage = models.JSONField(
+        null=True, help_text="Of a run that is deleted for good: {run, name, number, experiment, script, …}"
+    )
     path = models.CharField(
         max_length=1024,
         blank=True,

@@ -201,6 +201,7 @@ def _create(
         model=model,
         version=_next_number(model),
         run=run,
+        snapshot=run.snapshot if run else None,
         logged_model=logged,
         from_files=run is None and logged is None,
         path=path,

@@ -64,6 +64,8 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_DATASET_MAX_BYTES": "Largest dataset. Each run that is given it gets a copy in its folder.",
     "MLPORTAL_DATASET_DEFINITION": "Largest description of how a dataset's files are read, as a client gives it.",
     "MLPORTAL_UNNAMED_DATASETS": "How long a dataset without a name is kept that no run was given.",
+    "MLPORTAL_TRASH": "How long deleted runs stay in the trash; then they are deleted for good. `0`: until somebody does it. "
+    "A retention rule may say otherwise for its workspace or experiment.",
     "MLPORTAL_DATA_STORE_FILES": "Most files in the data store of a workspace.",
     "MLPORTAL_DATA_STORE": "Largest data store of a workspace, all files together.",
     "MLPORTAL_RUN_INPUTS": "Most datasets that a run is given.",
