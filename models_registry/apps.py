@@ -8,7 +8,7 @@ class ModelsRegistryConfig(AppConfig):
     def ready(self) -> None:
         from experiments.services import purging, retention, snapshots, space, uploads
         from models_registry.models import ModelFile, ModelVersion, Revision
-        from models_registry.services.lineage import keep_lineage
+        from models_registry.services.lineage import keep_lineage, names_of_versions
 
         uploads.HOLDERS.append(lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace))
         space.KINDS["models"] = lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace)
@@ -16,3 +16,4 @@ class ModelsRegistryConfig(AppConfig):
         snapshots.USERS.append(ModelVersion.objects.all)
         retention.KEPT.append(lambda: ModelVersion.objects.exclude(run=None))
         purging.BEFORE.append(keep_lineage)
+        purging.MODELS.append(names_of_versions)

@@ -60,11 +60,12 @@ from experiments.services.metrics import (
     series,
     write_batch,
 )
-from experiments.services.purging import Plan, plan_purge, purge_runs, why_staying
+from experiments.services.purging import Plan, models_of, plan_purge, purge_runs, why_staying
 from experiments.services.retention import (
     Preview,
     apply_rule,
     as_words,
+    clean_rule,
     delete_rule,
     preview,
     set_rule,
@@ -94,7 +95,10 @@ from experiments.services.submit import submit_run
 from experiments.services.targets import create_target, delete_target, update_target
 from experiments.services.trash import (
     deadlines,
+    restore,
     restore_runs,
+    tell_trashed,
+    told_experiments,
     trash_experiment,
     trash_run,
     trash_runs,
@@ -138,6 +142,7 @@ __all__ = [
     "change_model_tags",
     "changing",
     "check_definition",
+    "clean_rule",
     "compute_overview",
     "create_dataset",
     "create_experiment",
@@ -173,6 +178,7 @@ __all__ = [
     "make_experiment",
     "manifest_of",
     "metric_summaries",
+    "models_of",
     "named_manifest",
     "note_model_metrics",
     "note_model_uses",
@@ -193,6 +199,7 @@ __all__ = [
     "require_writer",
     "rerun",
     "rerun_problem",
+    "restore",
     "restore_experiment",
     "restore_runs",
     "series",
@@ -204,6 +211,8 @@ __all__ = [
     "take_manifest",
     "take_zip",
     "target_named",
+    "tell_trashed",
+    "told_experiments",
     "trash_experiment",
     "trash_run",
     "trash_runs",

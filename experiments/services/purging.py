@@ -43,6 +43,9 @@ LISTED = 100  # ids in a line of the audit trail
 # What other apps keep of runs before they go; each is called in the transaction that deletes them.
 BEFORE: list[Callable[[Sequence[int]], None]] = []
 
+# What other apps have made of runs, and that stays when those go, as people call it.
+MODELS: list[Callable[[RunQuerySet], list[str]]] = []
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -132,6 +135,11 @@ def start_purge(workspace: Workspace, plan: Plan, *, by: User | None, why: str =
         if by is not None:
             transaction.on_commit(partial(_begin, purge.pk), robust=True)
     return purge
+
+
+def models_of(runs: RunQuerySet) -> list[str]:
+    """What was registered from these runs, as name:version: it stays."""
+    return sorted({name for tell in MODELS for name in tell(runs)})
 
 
 def why_staying(run: Run) -> str:

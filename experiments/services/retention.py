@@ -12,7 +12,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from experiments.models import Experiment, Metric, RetentionRule, Run, Tag
-from experiments.models.retention import KEEP_TAG, Direction
+from experiments.models.retention import Direction
 from experiments.querysets import RunQuerySet
 from experiments.services.space import freed_bytes
 from experiments.services.trash import batches
@@ -68,7 +68,7 @@ def set_rule(
     there = f"There is a rule of {experiment or 'the whole workspace'} already; change that one."
     if RetentionRule.objects.filter(workspace=workspace, experiment=experiment).exists():
         raise Conflict(there, code="exists", field="experiment")
-    rule = clean(RetentionRule(workspace=workspace, experiment=experiment, created_by=by), **wish)
+    rule = clean_rule(RetentionRule(workspace=workspace, experiment=experiment, created_by=by), **wish)
     try:
         with transaction.atomic():
             rule.save()
@@ -83,7 +83,7 @@ def update_rule(rule: RetentionRule, *, by: User, **wish: Unpack[Wish]) -> Reten
     """What is left out stays."""
     require(Role.OWNER, rule.workspace, by)
     rule = RetentionRule.objects.select_for_update(of=("self",)).get(pk=rule.pk)
-    clean(rule, **wish)
+    clean_rule(rule, **wish)
     rule.updated_at = timezone.now()
     rule.save(update_fields=[*wish, "updated_at"])
     _record("retention.update", rule, by)
@@ -98,7 +98,7 @@ def delete_rule(rule: RetentionRule, *, by: User) -> None:
     rule.delete()
 
 
-def clean(rule: RetentionRule, **wish: Unpack[Wish]) -> RetentionRule:
+def clean_rule(rule: RetentionRule, **wish: Unpack[Wish]) -> RetentionRule:
     """The rule with what is wished, not saved. BadInput names the field."""
     for field, value in wish.items():
         setattr(rule, field, value)
@@ -279,18 +279,3 @@ def _move(rule: RetentionRule, pks: Iterable[int], now: datetime) -> int:
 
 def _record(action: str, rule: RetentionRule, by: User) -> None:
     record(action, by=by, workspace=rule.workspace, subject=rule, rule=as_words(rule), enabled=rule.enabled)
-
-
-__all__ = [
-    "KEEP_TAG",
-    "KEPT",
-    "Preview",
-    "apply_all",
-    "apply_rule",
-    "as_words",
-    "clean",
-    "delete_rule",
-    "preview",
-    "set_rule",
-    "update_rule",
-]

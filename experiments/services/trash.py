@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -13,6 +13,7 @@ from django.utils import timezone
 from experiments.models import Experiment, RetentionRule, Run
 from experiments.querysets import RunQuerySet
 from experiments.services.experiments import archive_experiment, restore_experiment
+from experiments.services.space import freed_by_each
 from experiments.status import RUN_FINAL
 from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
@@ -66,6 +67,17 @@ def restore_runs(workspace: Workspace, runs: Sequence[Run], *, by: User) -> int:
     for uid in asked.trashed().values_list("uid", flat=True):
         record("run.untrash", by=by, workspace=workspace, subject=uid)
     return bring_back(asked.trashed())
+
+
+@transaction.atomic
+def restore(workspace: Workspace, *, runs: Sequence[Run] = (), experiments: Sequence[Experiment] = (), by: User) -> int:
+    """Both kinds at once; how many runs came back."""
+    count = restore_runs(workspace, runs, by=by)
+    for experiment in experiments:
+        before = Run.objects.kept().filter(experiment=experiment).count()
+        untrash_experiment(experiment, by=by)
+        count += Run.objects.kept().filter(experiment=experiment).count() - before
+    return count
 
 
 def bring_back(runs: RunQuerySet) -> int:
@@ -145,6 +157,32 @@ def trashed_experiments(workspace: Workspace) -> QuerySet[Experiment]:
     there = Experiment.objects.in_workspace(workspace).filter(purge=None).exclude(deleted_at=None)
     in_trash = Count("runs", filter=Q(runs__deleted_at__isnull=False, runs__purge=None))
     return there.annotate(trashed_count=in_trash).select_related("workspace", "deleted_by").order_by("-deleted_at")
+
+
+def tell_trashed(workspace: Workspace, runs: Sequence[Run]) -> None:
+    """Give each of these topmost runs `trashed_children`, `freed_bytes` and `purge_at`. One look for all of them."""
+    members: dict[int, list[int]] = {run.pk: [run.pk] for run in runs}
+    family = Run.objects.filter(pk__in=list(members)).with_descendants().trashed()
+    top: dict[int, int] = {pk: pk for pk in members}
+    for pk, parent in family.order_by("pk").values_list("pk", "parent"):  # parents are older than their children
+        if pk not in top and parent in top:
+            top[pk] = top[parent]
+            members[top[pk]].append(pk)
+    freed, limits = freed_by_each(members), deadlines(workspace)
+    for run in runs:
+        told: Any = run
+        told.trashed_children = len(members[run.pk]) - 1
+        told.freed_bytes = freed[run.pk]
+        told.purge_at = limits.of(run.deleted_at, run.experiment_id)
+
+
+def told_experiments(workspace: Workspace) -> list[Experiment]:
+    """Those in the trash, each with `trashed_count` and `purge_at`."""
+    limits, found = deadlines(workspace), list(trashed_experiments(workspace))
+    for experiment in found:
+        told: Any = experiment
+        told.purge_at = limits.of(experiment.deleted_at, experiment.pk)
+    return found
 
 
 def blocked(workspace: Workspace) -> dict[int, Run]:

@@ -21,6 +21,7 @@ AREAS = {
     "snapshots": ("snapshots", "blobs"),
     "data": ("data", "datasets"),
     "environments": ("environments", "builds"),
+    "trash": ("trash", "retention", "storage"),
     "models": ("models", "model-versions"),
 }
 REFUSALS = {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.models import Run
+from experiments.querysets import RunQuerySet
 from models_registry.models import ModelVersion
 
 MOST = 100  # parameters, and as many metrics
@@ -16,6 +17,11 @@ def keep_lineage(runs: Sequence[int]) -> None:
         assert version.run is not None
         version.lineage = _lineage_of(version.run)
         version.save(update_fields=["lineage"])
+
+
+def names_of_versions(runs: RunQuerySet) -> list[str]:
+    """The versions that came out of these runs."""
+    return [str(version) for version in ModelVersion.objects.filter(run__in=runs).select_related("model")]
 
 
 def _lineage_of(run: Run) -> dict[str, Any]:

@@ -27,7 +27,7 @@ Carried = Callable[..., Purge]
 
 
 @pytest.fixture
-def purge(workspace: Workspace, owner: User, django_capture_on_commit_callbacks: Callable[..., object]) -> Carried:
+def purge(workspace: Workspace, owner: User, django_capture_on_commit_callbacks: Any) -> Carried:
     """As a request does it, to its end."""
 
     def purge(*runs: Run, **more: object) -> Purge:
