@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from experiments.views import compute, data, datasets, environments, experiments, overview, runs, submit
+from experiments.views import (
+    compute,
+    data,
+    datasets,
+    environments,
+    experiments,
+    overview,
+    retention,
+    runs,
+    submit,
+    trash,
+)
 from mlportal.api import converters
 
 __all__ = ["converters", "urlpatterns"]  # importing the first registers them
@@ -19,6 +30,17 @@ urlpatterns = [
     path("runs/<str:uid>/", runs.run, name="run"),
     path("runs/<str:uid>/live/", runs.live, name="run-live"),
     path("runs/<str:uid>/children/", runs.children, name="run-children"),
+    path("runs/<str:uid>/trash/", trash.run_trash, name="run-trash"),
+    path("runs/<str:uid>/restore/", trash.run_restore, name="run-restore"),
+    path("trash/", trash.trash, name="trash"),
+    path("trash/restore/", trash.restore, name="trash-restore"),
+    path("trash/delete/", trash.ask, name="trash-ask"),
+    path("trash/purge/", trash.purge, name="trash-purge"),
+    path("trash/rules/", retention.rules, name="rules"),
+    path("trash/rules/new/", retention.new, name="rule-new"),
+    path("trash/rules/<int:pk>/", retention.rule, name="rule"),
+    path("trash/rules/<int:pk>/delete/", retention.delete, name="rule-delete"),
+    path("trash/rules/<int:pk>/apply/", retention.apply, name="rule-apply"),
     path("snapshots/<str:uid>/file/", runs.snapshot_file, name="snapshot-file"),
     path("submit/", submit.submit, name="submit"),
     path("submit/example/", submit.example, name="submit-example"),

@@ -82,7 +82,7 @@ def snapshot_file(request: WorkspaceRequest, workspace: str, uid: str) -> Stream
 def _run(request: WorkspaceRequest, uid: str) -> Run:
     runs = Run.objects.visible_to(request.user).in_workspace(request.workspace)
     related = ("workspace", "experiment", "snapshot", "environment_version__environment", "compute_target")
-    people = ("created_by", "rerun_of__experiment", "parent__experiment", "parent__workspace", "build")
+    people = ("created_by", "deleted_by", "rerun_of__experiment", "parent__experiment", "parent__workspace", "build")
     events = Prefetch("events", RunEvent.objects.select_related("actor"))
     rows = ("tags", "parameters", "properties", "inputs__dataset_version", "artifacts", "model_versions__model")
     return get_object_or_404(runs.select_related(*related, *people).prefetch_related(events, *rows), uid=uid)
@@ -117,7 +117,8 @@ def _context(request: WorkspaceRequest, run: Run) -> dict[str, Any]:
 
 def _children(run: Run) -> dict[str, Any]:
     """The newest of them; they may come as long as the run, or one of them, goes on."""
-    everything = Run.objects.filter(parent=run)
+    everything = Run.objects.filter(parent=run, purge=None)
+    everything = everything if run.deleted_at else everything.kept()
     count = everything.count()
     columns = metric_columns(everything) if count else []
     rows = list(with_values(everything, columns)[:SHOWN_CHILDREN]) if count else []

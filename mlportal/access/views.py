@@ -22,7 +22,7 @@ from mlportal.pages import PageRequest, WorkspaceRequest, account_view, workspac
 WHAT_ROLES_MAY = {
     Role.READER: "Sees everything: runs, logs, metrics, models, deployments.",
     Role.CONTRIBUTOR: "Also submits and cancels runs, builds environments, registers and deploys models.",
-    Role.OWNER: "Also adds, changes and removes members.",
+    Role.OWNER: "Also adds, changes and removes members, deletes for good and makes rules of retention.",
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.metrics import encode
 from experiments.models import Run
 from experiments.querysets import RunQuerySet
 from models_registry.models import ModelVersion
@@ -36,5 +37,5 @@ def _lineage_of(run: Run) -> dict[str, Any]:
         "started_at": run.started_at.isoformat() if run.started_at else None,
         "ended_at": run.ended_at.isoformat() if run.ended_at else None,
         "parameters": {each.name: each.value for each in run.parameters.all()[:MOST]},
-        "metrics": {each.name: each.last for each in run.metrics.all()[:MOST]},
+        "metrics": {each.name: encode(each.summary.last) for each in run.metrics.all()[:MOST]},
     }

@@ -218,6 +218,7 @@ def _version(request: WorkspaceRequest, name: str, number: int) -> ModelVersion:
         "run__experiment",
         "run__workspace",
         "run__snapshot",
+        "snapshot",
         "environment_version__environment__workspace",
         "logged_model",
         "created_by",

@@ -24,6 +24,7 @@ export function toast(text, kind = "info") {
 }
 
 function leaveLater(item) {
+  if (item.querySelector("form")) return; // who wants to undo something may take their time
   const kind = Object.keys(SECONDS).find((name) => item.classList.contains(`toast-${name}`));
   if (kind) setTimeout(() => item.remove(), SECONDS[kind] * 1000);
 }

@@ -42,6 +42,12 @@ ACTIONS = {
     "deployment-edit": "patch deployments/{name}/",
     "deployment-delete": "delete deployments/{name}/",
     "deployment-regenerate-key": "post deployments/{name}/keys/regenerate/",
+    "run-trash": "post trash/",
+    "run-restore": "post trash/restore/",
+    "trash-restore": "post trash/restore/",
+    "trash-purge": "post trash/purges/",
+    "rule-delete": "delete retention/{number}/",
+    "rule-apply": "post retention/{number}/apply/",
     "submit-example": "post snapshots/",
 }
 # Forms that are sent to the page that they stand on.
@@ -49,6 +55,8 @@ OWN_PAGES = {
     "access/workspace_new.html": "post /api/v1/workspaces/",
     "access/tokens.html": "post /api/v1/tokens/",
     "experiments/compute_target.html": "patch compute/{name}/",
+    "partials/messages.html": "post trash/restore/",
+    "experiments/trash/rule.html": "post retention/",
     "experiments/environment_new.html": "post environments/",
 }
 SIGNING_IN = {"logout", "registration/login.html", "registration/password_change_form.html"}
