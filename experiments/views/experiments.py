@@ -141,7 +141,7 @@ def _experiment(request: WorkspaceRequest, name: str) -> Experiment:
 def _recent_runs(experiments: Any) -> dict[int, list[Run]]:
     """The newest runs of each experiment, oldest first, by the experiment's id."""
     newest_first = Window(RowNumber(), partition_by="experiment", order_by=F("pk").desc())
-    runs = Run.objects.filter(experiment__in=[experiment.pk for experiment in experiments])
+    runs = Run.objects.kept().filter(experiment__in=[experiment.pk for experiment in experiments])
     chosen = runs.annotate(place=newest_first).filter(place__lte=RECENT).select_related("workspace", "experiment")
     grouped: dict[int, list[Run]] = {}
     for run in chosen.order_by("pk"):
