@@ -5,8 +5,6 @@ from celery import shared_task
 from experiments.models import ComputeTarget, EnvironmentBuild, Run
 from experiments.services import building, crew, dispatch, preparing, purging, reaping, retention, working
 
-tidiers = crew.Crew("tidier", 1)
-
 
 @shared_task(name=dispatch.PREPARE)
 def prepare(run_id: int) -> None:
@@ -42,12 +40,12 @@ def sweep() -> None:
 
 @shared_task(name="experiments.tidy")
 def tidy() -> None:
-    tidiers.do("tidy", _tidy)
+    crew.tidiers.do("tidy", _tidy)
 
 
 @shared_task(name=purging.PURGE)
 def purge() -> None:
-    tidiers.do("purge", purging.resume)
+    crew.tidiers.do(purging.PURGE, purging.resume)
 
 
 def _tidy() -> None:

@@ -59,3 +59,4 @@ class Crew:
 
 followers = Crew("follower", settings.WORKER_THREADS)
 builders = Crew("builder", settings.WORKER_BUILDS)
+tidiers = Crew("tidier", 1)

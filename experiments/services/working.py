@@ -19,7 +19,7 @@ from experiments import environments as conda
 from experiments.models import ComputeTarget, Run
 from experiments.runner import launch
 from experiments.runner.launch import RunnerError
-from experiments.services import compute, crew, finishing, following, lease, reaping, starting
+from experiments.services import compute, crew, finishing, following, lease, purging, reaping, starting
 from experiments.snapshots import CorruptBlob
 from experiments.status import RunStatus
 from mlportal.errors import PortalError, StaleState, StorageAway
@@ -122,6 +122,7 @@ def arrive(targets: Sequence[str] | None, listen: Callable[[list[str]], None] = 
     """
     sweep_here()
     reaping.reap()
+    crew.tidiers.do(purging.PURGE, purging.resume)
     threading.Thread(target=_report_on, args=[targets, listen], name="report", daemon=True).start()
 
 
