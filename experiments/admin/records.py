@@ -27,6 +27,8 @@ from experiments.models import (
     Metric,
     MetricChunk,
     Parameter,
+    Purge,
+    RetentionRule,
     Run,
     RunEvent,
     RunInput,
@@ -317,3 +319,21 @@ class RunInputAdmin(OfRunAdmin):
     list_display = ("name", "run", "dataset_version", "mode")
     list_select_related = ("run__experiment", "dataset_version")
     search_fields = ("run__uid", "name", "dataset_version__uid", "dataset_version__name")
+
+
+@admin.register(Purge)
+class PurgeAdmin(RecordAdmin):
+    list_display = ("__str__", "workspace", "by", "why", "expected_bytes", "freed_bytes", "created_at", "ended_at")
+    list_filter = ("workspace", ("ended_at", admin.EmptyFieldListFilter))
+    list_select_related = ("workspace", "by")
+    search_fields = ("uid", "by__username")
+    date_hierarchy = "created_at"
+
+
+@admin.register(RetentionRule)
+class RetentionRuleAdmin(RecordAdmin):
+    list_display = ("__str__", "enabled", "older_than_days", "keep_best", "metric", "purge_days", "applied_at")
+    list_filter = ("enabled", "workspace")
+    list_select_related = ("workspace", "experiment")
+    search_fields = ("experiment__name", "workspace__name")
+    date_hierarchy = "created_at"

@@ -24,7 +24,11 @@ from django.core.files.storage import default_storage
 from django.test import override_settings
 from django.utils import timezone
 
+from experiments import services
+from experiments.models import Artifact
+from experiments.services import purging
 from mlportal import settings as made
+from mlportal.access.models import User, Workspace
 from mlportal.blobs import services as blobs
 from mlportal.blobs.models import Blob
 from mlportal.errors import BytesLost, StorageAway
@@ -122,6 +126,20 @@ def test_blobs_are_put_read_and_swept(stored: Bucket) -> None:
     assert not Blob.objects.exists()
     with pytest.raises(BytesLost):
         blobs.open_blob(blob.pk)
+
+
+def test_what_is_deleted_for_good_is_gone_from_the_bucket(stored: Bucket, workspace: Workspace, owner: User) -> None:
+    run, other = (services.start_run(workspace, experiment="e", by=owner) for _ in range(2))
+    shared, own = blobs.put(io.BytesIO(b"shared")), blobs.put(io.BytesIO(BIG))
+    for each, blob in ((run, shared), (run, own), (other, shared)):
+        Artifact.objects.create(run=each, path=f"outputs/{blob}", blob=blob, size=blob.size)
+    services.finish_run(run, "Completed", by=owner)
+    services.trash_run(run, by=owner)
+    begun = services.purge_runs(workspace, runs=[run], by=owner)
+    purging.resume()
+    begun.refresh_from_db()
+    assert begun.freed_bytes == len(BIG)
+    assert stored.names() == [f"some/prefix/{shared.key}"]
 
 
 def test_only_what_is_read_is_fetched(stored: Bucket) -> None:
