@@ -11,7 +11,7 @@ class ModelsRegistryConfig(AppConfig):
         from models_registry.services.lineage import keep_lineage, names_of_versions
 
         uploads.HOLDERS.append(lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace))
-        space.KINDS["models"] = lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace)
+        space.KINDS["models"] = (lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace),)
         snapshots.USERS.append(Revision.objects.all)
         snapshots.USERS.append(ModelVersion.objects.all)
         retention.KEPT.append(lambda: ModelVersion.objects.exclude(run=None))

@@ -18,7 +18,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from experiments.models import Artifact, Experiment, Purge, Run, Snapshot
+from experiments.models import Artifact, Experiment, LoggedModelFile, Purge, Run, Snapshot
 from experiments.models.snapshots import SnapshotBlob
 from experiments.querysets import RunQuerySet
 from experiments.services import dispatch
@@ -245,6 +245,9 @@ def _delete_rows(purge: Purge, pks: Sequence[int]) -> dict[str, datetime]:
         snapshots = dict(code.select_for_update().values_list("pk", "created_at"))
         files = Artifact.objects.filter(run__in=pks).order_by().values_list("blob").annotate(at=Max("created_at"))
         moments = {digest: max(at, day_ago) for digest, at in files}
+        logged = LoggedModelFile.objects.filter(model__run__in=pks).order_by().values_list("blob")
+        for digest, at in logged.annotate(at=Max("model__updated_at")):
+            moments[digest] = max(moments.get(digest, day_ago), at)
         for digest, snapshot in SnapshotBlob.objects.filter(snapshot__in=snapshots).values_list("blob", "snapshot"):
             moments[digest] = max(moments.get(digest, day_ago), snapshots[snapshot])
         places = list(runs.order_by().values_list("experiment", flat=True).distinct())

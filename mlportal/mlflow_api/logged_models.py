@@ -100,9 +100,8 @@ def search(call: Call) -> Json:
     ids = call.texts("experiment_ids")
     if not ids:
         raise missing("experiment_ids")
-    there = LoggedModel.objects.visible_to(call.by).filter(
-        experiment__in=[call.experiment(experiment_id) for experiment_id in ids], deleted_at=None
-    )
+    experiments = [call.experiment(experiment_id) for experiment_id in ids]
+    there = LoggedModel.objects.visible_to(call.by).kept().filter(experiment__in=experiments)
     datasets = [_dataset(item) for item in call.objects("datasets")]
     orders = [_order(item) for item in call.objects("order_by")]
     found = search_logged_models(there, call.text("filter", required=False), datasets, orders)

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from mlportal.access.models import Workspace
 
-BEFORE = [("models_registry", "0004_revisions"), ("experiments", "0006_fruitless_attempts")]
-AFTER = [("models_registry", "0005_kept_lineage"), ("experiments", "0007_retention")]
+BEFORE = [("models_registry", "0005_mlflow_registry"), ("experiments", "0007_logged_models")]
+AFTER = [("models_registry", "0006_kept_lineage"), ("experiments", "0008_retention")]
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ def keep_the_code(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("experiments", "0007_retention"),
-        ("models_registry", "0004_revisions"),
+        ("experiments", "0008_retention"),
+        ("models_registry", "0005_mlflow_registry"),
     ]
 
     operations = [

@@ -19,7 +19,7 @@ def tell_deleted_from_archived(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("access", "0001_initial"),
-        ("experiments", "0006_fruitless_attempts"),
+        ("experiments", "0007_logged_models"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
