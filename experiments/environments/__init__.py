@@ -3,7 +3,7 @@
 from experiments.environments.build import BuiltEnvironment, build, find, sweep
 from experiments.environments.conda_yaml import parse_conda_yaml
 from experiments.environments.curated import CuratedEnvironment, curated
-from experiments.environments.difference import explain
+from experiments.environments.difference import explain, package_changes
 from experiments.environments.errors import (
     BuildError,
     Canceled,
@@ -42,6 +42,7 @@ __all__ = [
     "explain",
     "find",
     "knows",
+    "package_changes",
     "parse_conda_yaml",
     "released",
     "resolve",

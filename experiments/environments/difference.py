@@ -14,12 +14,18 @@ def explain(previous: Lock | None, lock: Lock) -> list[str]:
         lines.append(f"platform {previous.platform} → {lock.platform}")
     if previous.index_options != lock.index_options:
         lines.append("the package indexes changed")
-    before, now = dict(previous.packages), dict(lock.packages)
-    for name in sorted(before.keys() | now.keys()):
-        if name not in before:
-            lines.append(f"{name} {now[name]} added")
-        elif name not in now:
-            lines.append(f"{name} {before[name]} removed")
-        elif before[name] != now[name]:
-            lines.append(f"{name} {before[name]} → {now[name]}")
+    for name, old, new in package_changes(previous, lock):
+        if old is None:
+            lines.append(f"{name} {new} added")
+        elif new is None:
+            lines.append(f"{name} {old} removed")
+        else:
+            lines.append(f"{name} {old} → {new}")
     return lines
+
+
+def package_changes(before: Lock, after: Lock) -> list[tuple[str, str | None, str | None]]:
+    """(name, version before, version after) of each package that differs, by name; None where it is not there."""
+    old, new = dict(before.packages), dict(after.packages)
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return [(name, old.get(name), new.get(name)) for name in names]

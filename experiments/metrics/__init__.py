@@ -2,6 +2,7 @@
 
 from .azure_view import run_metrics
 from .codec import BadChunk, merge, pack, unpack
+from .goals import Goal, goal_of
 from .jsonsafe import encode
 from .logged import Kind, Logged
 from .records import Batch, Ending, Limits, read_batch
@@ -14,12 +15,14 @@ __all__ = [
     "BadChunk",
     "Batch",
     "Ending",
+    "Goal",
     "Kind",
     "Limits",
     "Logged",
     "Series",
     "Summary",
     "encode",
+    "goal_of",
     "merge",
     "pack",
     "read_batch",

@@ -3,6 +3,7 @@
 from .archives import take_zip
 from .intake import Ignored, Intake, Limits, Plan, Put, plan_files, take_files
 from .layout import CorruptBlob, write_to
+from .line_diff import line_changes, unified
 from .manifest import Entry, Manifest, Node, refuse_beside, refuse_conflicts
 from .names import clean_name
 from .packing import zip_chunks
@@ -24,11 +25,13 @@ __all__ = [
     "clean_name",
     "guess_entry_script",
     "guess_environment",
+    "line_changes",
     "plan_files",
     "refuse_beside",
     "refuse_conflicts",
     "take_files",
     "take_zip",
+    "unified",
     "write_to",
     "zip_chunks",
 ]
