@@ -3,6 +3,7 @@
 from django.urls import path
 
 from experiments.api import (
+    compare,
     compute,
     data,
     datasets,
@@ -50,6 +51,10 @@ urlpatterns = [
     path("builds/<key:build>/cancel/", environments.CancelBuild.as_view()),
     path("compute/", compute.Compute.as_view()),
     path("compute/<name:name>/", compute.ComputeDetail.as_view()),
+    path("compare/", compare.Compare.as_view()),
+    path("compare/curves/", compare.Curves.as_view()),
+    path("compare/difference/", compare.TwoRuns.as_view()),
+    path("compare/difference/file/", compare.OneFile.as_view()),
     path("experiments/", experiments.Experiments.as_view()),
     path("experiments/<experiment:name>/", experiments.ExperimentDetail.as_view()),
     path("experiments/<experiment:name>/archive/", experiments.Archive.as_view()),

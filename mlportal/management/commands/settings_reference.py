@@ -78,6 +78,9 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_METRIC_NAMES": "Most names of metrics in a run. Points of further names are left out, and the run's page says so.",
     "MLPORTAL_RUN_CHILDREN": "Most children of one run: the runs that a search or a notebook starts under it.",
     "MLPORTAL_RUN_ATTEMPTS": "How often a run is taken up again after its worker was lost or failed, before it is given up.",
+    "MLPORTAL_COMPARE_RUNS": "Most runs that are compared on one page. The page says how many more were asked for.",
+    "MLPORTAL_COMPARE_POINTS": "Most points of metrics that are read for the curves of one comparison; further curves are not drawn.",
+    "MLPORTAL_DIFF_BYTES": "Largest file of code that is compared line by line.",
     "MLPORTAL_LEASE": "How long a worker, or the machine that serves, may be silent before another one takes over.",
     "MLPORTAL_NODE_GONE": "How long a machine may be silent before its runs are given up.",
     "MLPORTAL_LOCAL_SLOTS": (
