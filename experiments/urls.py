@@ -3,6 +3,7 @@
 from django.urls import path
 
 from experiments.views import (
+    compare,
     compute,
     data,
     datasets,
@@ -41,6 +42,11 @@ urlpatterns = [
     path("trash/rules/<int:pk>/", retention.rule, name="rule"),
     path("trash/rules/<int:pk>/delete/", retention.delete, name="rule-delete"),
     path("trash/rules/<int:pk>/apply/", retention.apply, name="rule-apply"),
+    path("compare/", compare.compare, name="compare"),
+    path("compare/live/", compare.live, name="compare-live"),
+    path("compare/found/", compare.found, name="compare-found"),
+    path("compare/difference/", compare.difference, name="compare-difference"),
+    path("compare/file/", compare.file, name="compare-file"),
     path("snapshots/<str:uid>/file/", runs.snapshot_file, name="snapshot-file"),
     path("submit/", submit.submit, name="submit"),
     path("submit/example/", submit.example, name="submit-example"),
