@@ -10,7 +10,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from experiments.api.run_serializers import NUMBERS, TEXTS
 from experiments.metrics import Goal, encode
 from experiments.models import Run
 from experiments.services import comparing
@@ -110,40 +109,50 @@ class ComparedRunSerializer(serializers.ModelSerializer[Run]):
         ]
 
 
+TEXT = {"type": "string", "nullable": True}
+NUMBER = {"oneOf": [{"type": "number"}, {"type": "string"}], "nullable": True}
+
+
+class Column(serializers.Field[Any, Any, Any, Any]):
+    """A value for each run, in the order of `runs`; null where a run has none."""
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+@extend_schema_field({"type": "array", "items": TEXT})
+class Texts(Column):
+    pass
+
+
+@extend_schema_field({"type": "array", "items": NUMBER})
+class Numbers(Column):
+    """What is not finite is "NaN", "Infinity" or "-Infinity"."""
+
+
+@extend_schema_field({"type": "array", "items": {"type": "integer", "nullable": True}})
+class Counts(Column):
+    pass
+
+
 class TextRowSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     differs = serializers.BooleanField()
-    values = serializers.SerializerMethodField(help_text="{id of a run: value}; runs without one are left out")
-
-    @extend_schema_field(TEXTS)
-    def get_values(self, row: dict[str, Any]) -> Any:
-        return row["values"]
+    values = Texts(help_text="In the order of `runs`; null where a run has none")
 
 
 class MetricRowSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     differs = serializers.BooleanField()
     goal = serializers.ChoiceField(choices=[goal.value for goal in Goal], help_text="Which end is taken for the best")
-    last = serializers.SerializerMethodField()
-    min = serializers.SerializerMethodField()
-    max = serializers.SerializerMethodField()
-    count = serializers.DictField(child=serializers.IntegerField(), help_text="{id of a run: how many points it has}")
+    last = Numbers(help_text='In the order of `runs`; what is not finite is "NaN", "Infinity" or "-Infinity"')
+    min = Numbers(help_text="NaN is left out of it")
+    max = Numbers(help_text="NaN is left out of it")
+    count = Counts(help_text="How many points each run has")
     best = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()),
         help_text="{last, min, max, best: the ids of the runs with the best value of it}",
     )
-
-    @extend_schema_field(NUMBERS)
-    def get_last(self, row: dict[str, Any]) -> Any:
-        return row["last"]
-
-    @extend_schema_field(NUMBERS)
-    def get_min(self, row: dict[str, Any]) -> Any:
-        return row["min"]
-
-    @extend_schema_field(NUMBERS)
-    def get_max(self, row: dict[str, Any]) -> Any:
-        return row["max"]
 
 
 class ComparisonSerializer(serializers.Serializer[Any]):
@@ -309,19 +318,16 @@ def two_of(view: ApiView, wish: dict[str, Any]) -> tuple[Run, Run]:
 def as_json(chosen: Chosen, values: Tables) -> dict[str, Any]:
     uids = [run.uid for run in chosen.runs]
 
-    def by_run(column: list[Any]) -> dict[str, Any]:
-        return {uid: value for uid, value in zip(uids, column, strict=True) if value is not None}
-
     def texts(rows: list[comparing.TextRow]) -> list[dict[str, Any]]:
-        return [{"name": row.name, "differs": row.differs, "values": by_run(row.values)} for row in rows]
+        return [{"name": row.name, "differs": row.differs, "values": row.values} for row in rows]
 
     metrics = [
         {
             "name": row.name,
             "differs": row.differs,
             "goal": row.goal.value,
-            **{column: encode(by_run(row.values(column))) for column in ("last", "min", "max")},
-            "count": by_run([summary and summary.count for summary in row.summaries]),
+            **{column: encode(row.values(column)) for column in ("last", "min", "max")},
+            "count": [None if summary is None else summary.count for summary in row.summaries],
             "best": {statistic: [uids[at] for at in sorted(row.best(statistic))] for statistic in comparing.STATISTICS},
         }
         for row in values.metrics

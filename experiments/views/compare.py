@@ -24,8 +24,9 @@ from mlportal.pages.polling import is_known, runs_state
 
 FOUND = 6
 SHOWN_FILES = 500
-CELLS = 20_000  # of one table
+CELLS = 12_000  # of one table: more would keep a browser busy
 LAYOUTS = ("columns", "rows")
+ALL = "all"  # statistics
 
 
 @require_safe
@@ -34,7 +35,9 @@ def compare(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     """`?runs=` are uids with commas between; `?experiment=` leads to its newest runs, `?parent=` to a run's children, of
     which the one that `?with=` names is the first."""
     if family := _family(request):
-        return redirect(f"{reverse('compare', args=[workspace])}?{urlencode({'runs': ','.join(family)}, safe=',')}")
+        return _led_to(request, family)
+    if gone := request.GET.get("without"):
+        return _led_to(request, [uid for uid in _uids(request) if uid != gone])
     chosen = _chosen(request)
     get_token(request)  # long comparisons are asked for by POST
     context = _context(request, chosen)
@@ -88,6 +91,11 @@ def file(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     return render(request, "experiments/compare/file.html", {"file": shown})
 
 
+def _led_to(request: WorkspaceRequest, uids: list[str]) -> HttpResponse:
+    query = urlencode({"runs": ",".join(uids)}, safe=",")
+    return redirect(f"{reverse('compare', args=[request.workspace.name])}?{query}")
+
+
 def _uids(request: WorkspaceRequest) -> list[str]:
     return [uid for part in request.GET.get("runs", "").replace("\0", "").split(",") if (uid := part.strip())]
 
@@ -122,35 +130,37 @@ def _two(request: WorkspaceRequest) -> tuple[Run, Run]:
 def _context(request: WorkspaceRequest, chosen: Chosen) -> dict[str, Any]:
     runs, asked = chosen.runs, request.GET
     statistic = asked.get("stat", "")
+    if statistic not in (*comparing.STATISTICS, ALL):
+        statistic = "last" if len(runs) > FEW else ALL
     layout = asked.get("layout", "")
     layout = layout if layout in LAYOUTS else LAYOUTS[len(runs) > FEW]
-    statistics = [statistic] if statistic in comparing.STATISTICS else list(comparing.STATISTICS)
+    statistics = comparing.STATISTICS if statistic == ALL else (statistic,)
     text = asked.get("find", "").replace("\0", "")[:250]
     goals = {name: goal for goal in Goal for name in asked.getlist(goal.value)[:100]}
-    each = max(1, len(runs))
+    most = max(1, CELLS // max(1, len(runs)))
     values = comparing.compared_values(
-        runs, search=text, goals=goals, most_names=min(comparing.MOST_NAMES, CELLS // each)
+        runs,
+        search=text,
+        goals=goals,
+        most_texts=min(comparing.MOST_NAMES, most),
+        most_metrics=min(comparing.MOST_NAMES, max(1, most // len(statistics))),
     )
     return {
         "chosen": chosen,
-        "rows": [(run, look_of(at), _without(runs, run)) for at, run in enumerate(runs)],
+        "rows": [(run, look_of(at)) for at, run in enumerate(runs)],
         "uids": ",".join(run.uid for run in runs),
         "limit": settings.COMPARE_RUNS,
         "tables": tables_of(runs, values, statistics),
         "left_out": {kind: count for kind, count in values.left_out.items() if count},
         "by_rows": layout == "rows",
         "layout": layout,
-        "statistic": statistic if statistic in comparing.STATISTICS else "",
+        "statistic": statistic,
         "statistics": comparing.STATISTICS,
         "only": asked.get("only") == "1",
         "find": text,
         "state": runs_state(runs),
         "is_live": any(not run.is_final for run in runs),
     }
-
-
-def _without(runs: list[Run], gone: Run) -> str:
-    return ",".join(run.uid for run in runs if run.pk != gone.pk)
 
 
 def _data(request: WorkspaceRequest, chosen: Chosen) -> dict[str, Any]:

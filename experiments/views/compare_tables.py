@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -78,13 +79,18 @@ def _metric_rows(metric: MetricRow, statistics: Sequence[str]) -> list[TableRow]
         # Beside the others, the highest of the lowest values is no news.
         best = metric.best(statistic) if statistic in MARKED or len(statistics) == 1 else frozenset()
         cells = [
-            Cell("—") if value is None else Cell(number_words(value), repr(value), place in best)
+            Cell("—") if value is None else _number_cell(value, place in best)
             for place, value in enumerate(metric.values(statistic))
         ]
         differs = metric.differs
         span = 0 if at else len(statistics)
         rows.append(TableRow(metric.name, differs, cells, statistic, metric.goal.value, span))
     return rows
+
+
+def _number_cell(value: float, best: bool) -> Cell:
+    text, whole = number_words(value), repr(value)
+    return Cell(text, "" if text == whole or not math.isfinite(value) else whole, best)
 
 
 def _text_row(row: TextRow) -> TableRow:

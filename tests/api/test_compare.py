@@ -46,14 +46,14 @@ def test_values_are_answered_name_by_name(callers: Callers, runs: list[Run]) -> 
     assert [run["id"] for run in answer["runs"]] == [one, other, bare]
     assert answer["missing"] == 1
     assert answer["parameters"] == [
-        {"name": "depth", "differs": True, "values": {one: "3", other: "4"}},
-        {"name": "seed", "differs": True, "values": {one: "1", other: "1"}},
+        {"name": "depth", "differs": True, "values": ["3", "4", None]},
+        {"name": "seed", "differs": True, "values": ["1", "1", None]},
     ]
     loss, odd = answer["metrics"]
-    assert loss["name"] == "loss" and loss["goal"] == "lower" and loss["count"] == {one: 50, other: 50}
-    assert loss["last"] == {one: 0.52, other: 0.27}
+    assert loss["name"] == "loss" and loss["goal"] == "lower" and loss["count"] == [50, 50, None]
+    assert loss["last"] == [0.52, 0.27, None]
     assert loss["best"] == {"last": [other], "best": [other], "min": [other], "max": [other]}
-    assert odd["last"] == {one: "NaN", other: "-Infinity"} and odd["best"]["last"] == []
+    assert odd["last"] == ["NaN", "-Infinity", None] and odd["best"]["last"] == []
     assert answer["left_out"] == {"parameters": 0, "tags": 0, "metrics": 0}
 
 

@@ -252,9 +252,19 @@ def test_runs_to_add_are_found_by_words_and_number(client: Client, make_run: Mak
     make_run("secret", workspace=create_workspace("other", by=owner), name="trial elsewhere")
     make_run("sweep", name="trial in the trash", deleted_at=timezone.now())
     found = html_of(compare(client, owner, there, part="found/", q="SWEEP trial"))
-    assert re.findall(r'data-runs="([\w,]+)"', found) == [f"{there.uid},{trial.uid}"]
-    assert re.findall(r'data-runs="(\w+)"', html_of(compare(client, owner, part="found/", q="iris #1"))) == [there.uid]
+    assert re.findall(r'href="\?runs=([\w,]+)"', found) == [f"{there.uid},{trial.uid}"]
+    assert re.findall(r'href="\?runs=(\w+)"', html_of(compare(client, owner, part="found/", q="iris #1"))) == [
+        there.uid
+    ]
     assert "No other run" in html_of(compare(client, owner, part="found/", q="9" * 30))
+
+
+def test_a_run_is_taken_out_without_scripts_too(client: Client, make_run: MakeRun, owner: User) -> None:
+    runs = [make_run() for _ in range(3)]
+    html = html_of(compare(client, owner, *runs))
+    assert re.findall(r'name="without" value="(\w+)"', html) == [run.uid for run in runs]
+    response = compare(client, owner, *runs, without=runs[1].uid)
+    assert response["Location"] == f"/w/lab/compare/?runs={runs[0].uid},{runs[2].uid}"
 
 
 def test_an_experiment_leads_to_its_newest_runs_and_a_parent_to_its_children(

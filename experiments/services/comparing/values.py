@@ -71,16 +71,17 @@ def compared_values(
     *,
     search: str = "",
     goals: Mapping[str, Goal] | None = None,
-    most_names: int = MOST_NAMES,
+    most_texts: int = MOST_NAMES,
+    most_metrics: int = MOST_NAMES,
 ) -> Tables:
     """The values of the names that hold `search`; those that most runs have come first when there are too many.
 
     `goals` = {metric: Goal} for those that are not what their names say.
     """
     places = {run.pk: at for at, run in enumerate(runs)}
-    parameters, more_parameters = _names(Parameter, places, search, most_names)
-    tags, more_tags = _names(Tag, places, search, most_names)
-    metrics, more_metrics = _names(Metric, places, search, most_names)
+    parameters, more_parameters = _names(Parameter, places, search, most_texts)
+    tags, more_tags = _names(Tag, places, search, most_texts)
+    metrics, more_metrics = _names(Metric, places, search, most_metrics)
     summaries: dict[str, list[Summary | None]] = {name: [None] * len(runs) for name in metrics}
     for pk, name, *columns in _rows(Metric, places, metrics).values_list("run_id", "name", *Metric.SUMMARY):
         summaries[name][places[pk]] = summary_of(columns)

@@ -47,12 +47,12 @@ export class CurvesPanel {
     const { problem } = this.#at;
     try {
       const { runs, metrics } = await this.#comparison.values();
-      this.#there = metrics.filter((metric) => Object.values(metric.count).some((count) => count > 1)).map((metric) => [metric.name, Object.keys(metric.count).length]);
+      this.#there = metrics.filter((metric) => metric.count.some((count) => count > 1)).map((metric) => [metric.name, metric.count.filter(Boolean).length]);
       const names = this.#chosen();
       this.#tell(names);
       await this.#fetch(names, runs);
       this.#redraw();
-      const leftOut = metrics.flatMap(({ name, count }) => (this.#curves[name] ? Object.keys(count).filter((uid) => !this.#curves[name][uid]) : [])).length;
+      const leftOut = metrics.flatMap(({ name, count }) => (this.#curves[name] ? runs.filter((run, at) => count[at] && !this.#curves[name][run.id]) : [])).length;
       problem.hidden = !leftOut;
       problem.textContent = `${leftOut} curve${leftOut === 1 ? " is" : "s are"} not drawn: together they have more points than one comparison reads (MLPORTAL_COMPARE_POINTS). Compare fewer runs, or take charts away.`;
     } catch (error) {

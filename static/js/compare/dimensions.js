@@ -8,13 +8,12 @@ const LONGEST = 28;
 
 /** [Dimension] of the API's answer; `of` says which number of a metric counts: last, min, max or best. */
 export function dimensionsOf({ runs, metrics, parameters }, of) {
-  const uids = runs.map((run) => run.id);
   const found = metrics.map((metric) => {
     const column = of === "best" ? (isLowerBetter(metric) ? "min" : "max") : of;
-    return new Dimension(`m:${metric.name}`, metric.name, "metric", uids.map((uid) => metric[column][uid] ?? null), metric.differs);
+    return new Dimension(`m:${metric.name}`, metric.name, "metric", metric[column], metric.differs);
   });
   for (const { name, values, differs } of parameters) {
-    found.push(new Dimension(`p:${name}`, name, "parameter", uids.map((uid) => values[uid] ?? null), differs));
+    found.push(new Dimension(`p:${name}`, name, "parameter", values, differs));
   }
   const seconds = runs.map((run) => (run.started_at && run.ended_at ? (new Date(run.ended_at) - new Date(run.started_at)) / 1000 : null));
   found.push(new Dimension("d:seconds", "duration in seconds", "run", seconds, true));

@@ -15,12 +15,13 @@ const page = JSON.parse(document.getElementById("compare-data").textContent);
 const part = (name) => document.querySelector(`[data-part=${name}]`);
 const panel = (name) => document.getElementById(`panel-${name}`);
 
-// Runs are added and taken out by links: all else that the address says stays as it is.
+// Runs are added and taken out: all else that the address says stays as it is.
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-runs]");
+  const link = event.target.closest("a[data-add], button[name=without]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  location.assign(location.pathname + address.with({ runs: link.dataset.runs }) + location.hash);
+  const runs = link.href ? new URL(link.href).searchParams.get("runs") : page.runs.map((run) => run.uid).filter((uid) => uid !== link.value);
+  location.assign(location.pathname + address.with({ runs: String(runs) }) + location.hash);
 });
 
 if (page.runs.length) start();
