@@ -81,11 +81,15 @@ async function refresh(known = "") {
 }
 
 function watch(onChange) {
+  const now = () => part("runs").querySelector("[data-state]").dataset;
   const look = async () => {
-    const { state } = part("runs").dataset;
+    const { state } = now();
     if (!document.hidden) await refresh(state);
-    if (part("runs").dataset.state !== state) await onChange();
-    if (part("runs").dataset.live !== undefined) setTimeout(look, EVERY);
+    if (now().state !== state) await onChange();
+    soon();
   };
-  if (part("runs").dataset.live !== undefined) setTimeout(look, EVERY);
+  const soon = () => {
+    if (now().live !== undefined) setTimeout(look, EVERY);
+  };
+  soon();
 }
