@@ -146,3 +146,11 @@ def test_two_runs_differ_and_no_part_is_wider_than_the_page(page: Page, two: tup
         page.get_by_role("tab", name=tab).click()
         expect(page.locator("[role=tabpanel]:visible")).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
+
+
+def test_no_chart_offers_to_send_its_numbers_elsewhere(page: Page, runs: list[Run]) -> None:
+    """plotly's own button "Share chart" uploads them."""
+    for address, charts in ((f"{address_of(runs)}#curves", 2), (f"{runs[0].get_absolute_url()}#metrics", 2)):
+        page.goto(address)
+        expect(page.locator(".metric-card .modebar-btn[data-title=Zoom]")).to_have_count(charts)
+        expect(page.locator(".modebar-btn[data-title*=Share]")).to_have_count(0)

@@ -8,6 +8,7 @@ import { runLine } from "./colours.js";
 const CONFIG = {
   responsive: true,
   displaylogo: false,
+  showSendToCloud: false, // it would take the numbers to a service of plotly's
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"],
 };
 const AXES = {

@@ -5,7 +5,7 @@ import { colourOf, colourScale } from "./colours.js";
 import { short } from "./dimensions.js";
 import { barOf } from "./parallel.js";
 
-const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"] };
+const CONFIG = { responsive: true, displaylogo: false, showSendToCloud: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"] };
 
 /** `x`, `y` and `colour` are Dimensions; `runs` = [{name, url}]. Returns what is to be said below. */
 export function drawScatter(box, x, y, colour, runs) {
@@ -25,7 +25,7 @@ export function drawScatter(box, x, y, colour, runs) {
     type: "scatter", mode: "markers", x: [null], y: [null], hoverinfo: "skip",
     marker: { color: [0], cmin: 0, cmax: 1, colorscale: colourScale(), showscale: true, colorbar: barOf(colour, colour.ticks()) },
   };
-  const look = layout({ height: 380, margin: { l: 8, r: 12, t: 12, b: 40 }, hovermode: "closest", xaxis: axisOf(x), yaxis: axisOf(y), uirevision: `${x.key}/${y.key}` });
+  const look = layout({ height: 380, margin: { l: 8, r: 12, t: 32, b: 40 }, hovermode: "closest", xaxis: axisOf(x), yaxis: axisOf(y), uirevision: `${x.key}/${y.key}` });
   Plotly.react(box, [points, bar], look, CONFIG);
   if (!box.dataset.leads) box.on("plotly_click", ({ points: [point] }) => point.customdata && location.assign(point.customdata));
   box.dataset.leads = "1";

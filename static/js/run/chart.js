@@ -7,6 +7,7 @@ import { layout, seriesColour } from "./theme.js";
 const CONFIG = {
   responsive: true,
   displaylogo: false,
+  showSendToCloud: false, // it would take the numbers to a service of plotly's
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"],
 };
 
