@@ -15,14 +15,18 @@ from mlportal.pages.wording import number_words
 
 FEW = 8  # runs that stand beside one another as columns; more of them are rows
 SHOWN = 80  # characters of a value; a pointer that rests on it shows more
+ONE_LINE = 28  # characters; what is longer is wrapped
 TITLE = 500
+BEST = "is-best"
 MARKED = ("last", "best")
 
 
 class Cell(NamedTuple):
+    """`mark` is a class of css/compare.css, or nothing."""
+
     text: str
     title: str = ""
-    best: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def _metric_rows(metric: MetricRow, statistics: Sequence[str]) -> list[TableRow]
 
 def _number_cell(value: float, best: bool) -> Cell:
     text, whole = number_words(value), repr(value)
-    return Cell(text, "" if text == whole or not math.isfinite(value) else whole, best)
+    return Cell(text, "" if text == whole or not math.isfinite(value) else whole, BEST if best else "")
 
 
 def _text_row(row: TextRow) -> TableRow:
@@ -101,7 +105,7 @@ def _text_cell(value: str | None) -> Cell:
     if value is None:
         return Cell("—")
     short = value if len(value) <= SHOWN else f"{value[: SHOWN - 1]}…"
-    return Cell(short, value[:TITLE] if short is not value else "")
+    return Cell(short, value[:TITLE] if short is not value else "", "is-long" if len(short) > ONE_LINE else "")
 
 
 def _setup_rows(runs: Sequence[Run]) -> list[TableRow]:
