@@ -46,7 +46,12 @@ def test_curves_are_drawn_and_what_is_chosen_stays_in_the_address(page: Page, ru
     expect(page.locator(".metric-card .main-svg").first).to_be_visible()
     assert sorted(page.locator(".metric-card h2").all_inner_texts()) == sorted(["loss", HOSTILE])
     expect(page.locator(".metric-card", has_text="loss").locator(".scatterlayer .trace")).to_have_count(3)
-    page.locator("[data-curves=legend] button").nth(1).click()
+    legend = page.locator("[data-curves=legend]")
+    legend.get_by_role("button", name="None").click()
+    expect(page.locator(".metric-card .scatterlayer .trace")).to_have_count(0)
+    assert "show=-" in page.url
+    legend.get_by_role("button", name="All").click()
+    legend.locator("[data-uid]").nth(1).click()
     expect(page.locator(".metric-card", has_text="loss").locator(".scatterlayer .trace")).to_have_count(2)
     page.locator("[data-curves=axis]").select_option("relative")
     page.locator("[data-curves=log]").check()
@@ -58,7 +63,8 @@ def test_curves_are_drawn_and_what_is_chosen_stays_in_the_address(page: Page, ru
     assert lines(page, "loss") == 2
     expect(page.locator("[data-curves=axis]")).to_have_value("relative")
     expect(page.locator("[data-curves=log]")).to_be_checked()
-    expect(page.locator("[data-curves=legend] button").nth(1)).to_have_attribute("aria-pressed", "false")
+    expect(legend.locator("[aria-pressed=false]")).to_have_count(1)
+    expect(legend.locator("[data-uid]").nth(1)).to_have_attribute("aria-pressed", "false")
     expect(page.locator(".metric-card .card-footer")).to_contain_text("2 not finite")
 
 

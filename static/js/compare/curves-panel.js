@@ -137,27 +137,41 @@ export class CurvesPanel {
     this.#at.weight.textContent = weight ? weight.toFixed(2) : "off";
   }
 
+  // The address has the shorter of two lists: `hide`, or `show` ("-" for none).
   #hidden() {
-    return new Set(address.get("hide").split(",").filter(Boolean));
+    const listed = (name) => address.get(name).split(",").filter(Boolean);
+    const shown = new Set(listed("show"));
+    return new Set(shown.size ? this.#page.runs.map((run) => run.uid).filter((uid) => !shown.has(uid)) : listed("hide"));
+  }
+
+  #hide(hidden) {
+    const shown = this.#page.runs.map((run) => run.uid).filter((uid) => !hidden.has(uid));
+    address.set(shown.length < hidden.size ? { hide: "", show: shown.join(",") || "-" } : { show: "", hide: [...hidden].join(",") });
+    for (const button of this.#at.legend.querySelectorAll("[data-uid]")) button.setAttribute("aria-pressed", String(!hidden.has(button.dataset.uid)));
+    this.#redraw();
   }
 
   #makeLegend() {
     const hidden = this.#hidden();
     const buttons = this.#page.runs.map(({ uid, name }, at) => {
       const swatch = element("span", { class: `run-swatch ${runLook(at)}`, "aria-hidden": "true" });
-      const button = element("button", { class: "btn btn-sm btn-ghost-secondary", type: "button", "aria-pressed": String(!hidden.has(uid)), title: name }, swatch, element("span", {}, name));
-      button.addEventListener("click", () => this.#toggle(uid, button));
+      const button = element("button", { class: "btn btn-sm btn-ghost-secondary", type: "button", "data-uid": uid, "aria-pressed": String(!hidden.has(uid)), title: name }, swatch, element("span", {}, name));
+      button.addEventListener("click", () => this.#toggle(uid));
       return button;
     });
-    this.#at.legend.replaceChildren(...buttons);
+    const everything = (text, uids) => {
+      const button = element("button", { class: "btn btn-sm", type: "button" }, text);
+      button.addEventListener("click", () => this.#hide(new Set(uids)));
+      return button;
+    };
+    const all = this.#page.runs.map((run) => run.uid);
+    this.#at.legend.replaceChildren(everything("All", []), everything("None", all), ...buttons);
   }
 
-  #toggle(uid, button) {
+  #toggle(uid) {
     const hidden = this.#hidden();
     if (!hidden.delete(uid)) hidden.add(uid);
-    button.setAttribute("aria-pressed", String(!hidden.has(uid)));
-    address.set({ hide: [...hidden].join(",") });
-    this.#redraw();
+    this.#hide(hidden);
   }
 
   #redraw() {
