@@ -6,6 +6,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django_filters import rest_framework as filters
 
 from experiments.models import Environment, Experiment, Run, RunProperty, Tag
+from experiments.search import Found, Wanted
 from experiments.status import RunStatus
 from mlportal.api.filters import Words
 
@@ -21,6 +22,13 @@ class RunFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter is no
     root = filters.BooleanFilter("parent", "isnull", help_text="Runs without a parent, or those with one")
     tag = Words(method="with_tag")
     property = Words(method="with_property")
+    filter = filters.CharFilter(
+        method="matching",
+        max_length=20_000,
+        help_text="A search in MLflow's language, with OR, NOT and parentheses:"
+        " `metrics.loss < 0.1 and (params.kernel = 'rbf' or tags.team = 'x')`",
+    )
+    order_by = Words(method="in_order", help_text="`metrics.loss DESC`; given several times, one after the other")
 
     class Meta:
         model = Run
@@ -28,6 +36,13 @@ class RunFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter is no
 
     def with_tag(self, runs: QuerySet[Run], name: str, words: list[str]) -> QuerySet[Run]:
         return having(Tag, runs, words)
+
+    def matching(self, runs: QuerySet[Run], name: str, text: str) -> QuerySet[Run]:
+        return Found(runs, Wanted(text, is_search=True)).runs
+
+    def in_order(self, runs: QuerySet[Run], name: str, keys: list[str]) -> QuerySet[Run]:
+        Wanted(orders=tuple(keys)).check()
+        return runs  # the pages put them in order
 
     def with_property(self, runs: QuerySet[Run], name: str, words: list[str]) -> QuerySet[Run]:
         return having(RunProperty, runs, words)

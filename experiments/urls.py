@@ -28,6 +28,7 @@ urlpatterns = [
     path("experiments/<experiment:name>/archive/", experiments.archive, name="experiment-archive"),
     path("experiments/<experiment:name>/restore/", experiments.restore, name="experiment-restore"),
     path("experiments/<experiment:name>/delete/", experiments.delete, name="experiment-delete"),
+    path("runs/", experiments.runs, name="runs"),
     path("runs/<str:uid>/", runs.run, name="run"),
     path("runs/<str:uid>/live/", runs.live, name="run-live"),
     path("runs/<str:uid>/children/", runs.children, name="run-children"),

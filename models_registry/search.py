@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from experiments.search import BadSearch
 from experiments.search.compare import moment_matches, number_matches, text_matches
-from experiments.search.conditions import as_q
+from experiments.search.tree import as_q
 from experiments.search.grammar import Comparison, parse_filter, parse_order
 from experiments.search.pairs import PairValue
 from models_registry.models import ModelVersion, RegisteredModel

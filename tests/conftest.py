@@ -7,12 +7,14 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from experiments.models import Run
     from mlportal.access.models import User, Workspace
 
 pytest_plugins = ["tests.chromium"]
@@ -142,3 +144,36 @@ def _member(name: str, role: str, workspace: Workspace, owner: User) -> User:
     person = User.objects.create_user(name, password="not-needed-here")
     set_member(workspace, name, role, by=owner)
     return person
+
+
+MakeRun = Callable[..., "Run"]
+
+
+@pytest.fixture
+def make_run(workspace: Workspace, owner: User) -> MakeRun:
+    """A row as a run leaves it; how runs come about is tested elsewhere. A metric is a number, or (min, last, max)."""
+    from django.utils import timezone
+
+    from experiments.models import Experiment, Metric, Parameter, Run, Tag
+
+    def make(experiment: str = "iris", **fields: Any) -> Run:
+        place = fields.pop("workspace", workspace)
+        logged = {kind: fields.pop(kind, {}) for kind in ("metrics", "params", "tags")}
+        found, _ = Experiment.objects.get_or_create(workspace=place, name=experiment)
+        found.last_number += 1
+        found.save(update_fields=["last_number"])
+        asked = {"status": "Completed", "created_by": owner, "ended_at": timezone.now(), "script": "train.py", **fields}
+        run = Run.objects.create(workspace=place, experiment=found, number=found.last_number, **asked)
+        for name, value in logged["metrics"].items():
+            least, last, most = value if isinstance(value, tuple) else (value, value, value)
+            is_nan = last != last
+            Metric.objects.create(
+                run=run, name=name, last=None if is_nan else last, last_is_nan=is_nan, least=least, most=most, count=1
+            )
+        Parameter.objects.bulk_create(
+            Parameter(run=run, name=name, value=value) for name, value in logged["params"].items()
+        )
+        Tag.objects.bulk_create(Tag(run=run, name=name, value=value) for name, value in logged["tags"].items())
+        return run
+
+    return make

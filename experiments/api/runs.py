@@ -20,6 +20,7 @@ from experiments.api.inputs import (
     SubmitInput,
     TagsInput,
 )
+from experiments.api.run_pages import RunPages
 from experiments.api.run_serializers import RunEventSerializer, RunRowSerializer, RunSerializer
 from experiments.filters import RunFilter
 from experiments.models import Run, RunEvent, Snapshot
@@ -59,6 +60,7 @@ class Runs(ListView[Run]):
     queryset = Run.objects.none()
     serializer_class = RunRowSerializer
     filterset_class = RunFilter
+    pagination_class = RunPages
 
     def get_permissions(self) -> list[BasePermission]:
         return [SignedInUser() if self.request.method == "POST" else SignedInUserOrRun()]

@@ -19,6 +19,7 @@ from experiments.models.measurements import LoggedDataset, LoggedValue, Metric, 
 from experiments.models.purges import Purge
 from experiments.models.retention import RetentionRule
 from experiments.models.runs import Run, RunEvent, RunToken
+from experiments.models.views import SavedView
 
 __all__ = [
     "Artifact",
@@ -53,6 +54,7 @@ __all__ = [
     "RunInput",
     "RunProperty",
     "RunToken",
+    "SavedView",
     "Snapshot",
     "Tag",
     "UploadedBlob",

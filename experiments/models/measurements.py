@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from experiments.metrics import Summary
+from experiments.models.expressions import Beginning
 from experiments.models.runs import Run
 
 
@@ -39,7 +40,11 @@ class Metric(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_metric_per_name")]
-        indexes = [models.Index(fields=["name", "last"], name="metrics_by_last")]
+        indexes = [
+            models.Index(fields=["name", "last", "run"], name="metrics_by_last"),
+            models.Index(fields=["name", "least", "run"], name="metrics_by_least"),
+            models.Index(fields=["name", "most", "run"], name="metrics_by_most"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -169,6 +174,7 @@ class Parameter(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_parameter_per_name")]
+        indexes = [models.Index(F("name"), Beginning("value"), F("run"), name="parameters_by_value")]
 
     def __str__(self) -> str:
         return f"{self.name}={self.value}"
@@ -184,6 +190,7 @@ class Tag(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_tag_per_name")]
+        indexes = [models.Index(F("name"), Beginning("value"), F("run"), name="tags_by_value")]
 
     def __str__(self) -> str:
         return f"{self.name}={self.value}"

@@ -99,6 +99,25 @@ class Run(models.Model):
             models.Index(fields=["status", "compute_target"], name="runs_by_status"),
             models.Index(fields=["workspace", "-id"], condition=Q(deleted_at__isnull=False), name="runs_in_the_trash"),
             models.Index(F("experiment"), Coalesce("started_at", "created_at").desc(), name="runs_by_start"),
+            # All that tables of runs filter and sort by, so that they read this and not the rows, which are ten times as long.
+            models.Index(
+                fields=[
+                    "workspace",
+                    "experiment",
+                    "id",
+                    "parent",
+                    "status",
+                    "created_by",
+                    "number",
+                    "name",
+                    "created_at",
+                    "started_at",
+                    "ended_at",
+                    "deleted_at",  # always null in it; SQLite would read the row to see that
+                ],
+                condition=Q(deleted_at=None),
+                name="runs_in_tables",
+            ),
         ]
 
     def __str__(self) -> str:

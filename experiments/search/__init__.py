@@ -3,17 +3,35 @@
 metrics.`val loss` < 0.5 AND (params.kernel = 'rbf' OR tags."team" LIKE 'a%') AND attributes.status = 'FINISHED'
 """
 
+from .asked import COLUMN_ATTRIBUTES, LABELS, PARAMETERS, Asked
+from .attributes import ATTRIBUTES, MLFLOW_STATUS
 from .experiments import search_experiments
+from .found import FEW, GROUPED, Found, Wanted
+from .grammar import STATS, Field
 from .logged_models import ModelOrder, OnDataset, search_logged_models
-from .runs import MLFLOW_STATUS, search_runs
+from .runs import search_runs
 from .tokens import BadSearch
+from .values import Names, values_of
 
 __all__ = [
+    "ATTRIBUTES",
+    "COLUMN_ATTRIBUTES",
+    "FEW",
+    "GROUPED",
+    "LABELS",
     "MLFLOW_STATUS",
+    "PARAMETERS",
+    "STATS",
+    "Asked",
     "BadSearch",
+    "Field",
+    "Found",
+    "Names",
+    "Wanted",
+    "search_experiments",
+    "search_runs",
+    "values_of",
     "ModelOrder",
     "OnDataset",
-    "search_experiments",
     "search_logged_models",
-    "search_runs",
 ]

@@ -14,6 +14,7 @@ from django.db.models import BooleanField, Expression, F, Func, Q, Value
 from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, In, LessThan, LessThanOrEqual
 
 from .grammar import Comparison
+from .moments import span_of
 from .tokens import BadSearch
 
 TEXT_SIGNS: Final = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
@@ -72,7 +73,22 @@ def number_matches(expression: Expression | F, comparison: Comparison) -> Q:
 
 
 def moment_matches(expression: Expression | F, comparison: Comparison) -> Q:
-    """A moment against milliseconds since 1970, which are whole ones: what is finer is cut off before it is compared."""
+    """A moment against milliseconds since 1970, which are whole ones: what is finer is cut off before it is compared.
+
+    A text is a day, a moment, or how long ago it was (`moments.span_of`).
+    """
+    if isinstance(comparison.value, str):
+        _refuse(comparison, NUMBER_SIGNS)
+        begin, end = span_of(comparison.value, comparison.field.key)
+        inside = Q(GreaterThanOrEqual(expression, Value(begin))) & Q(LessThan(expression, Value(end)))
+        return {
+            "=": inside,
+            "!=": ~inside,
+            ">": Q(GreaterThanOrEqual(expression, Value(end))),
+            ">=": Q(GreaterThanOrEqual(expression, Value(begin))),
+            "<": Q(LessThan(expression, Value(begin))),
+            "<=": Q(LessThan(expression, Value(end))),
+        }[comparison.sign]
     sign, value = comparison.sign, max(-1e15, min(1e15, _number(comparison)))
     at_least = {">": floor(value) + 1, ">=": ceil(value), "=": value, "!=": value}
     before = {"<": ceil(value), "<=": floor(value) + 1, "=": value + 1, "!=": value + 1}

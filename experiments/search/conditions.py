@@ -1,21 +1,154 @@
-"""A tree of comparisons as one condition of the database."""
+"""A search's tree as a condition on runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.lookups import In
 
+from experiments.models import LoggedDataset, Metric, Parameter, Run, Tag
+from experiments.models.expressions import Beginning, Unindexed
+from experiments.status import RunStatus
+
+from .attributes import MLFLOW_STATUS, MOMENTS, NAME_TAG, NUMBERS, PARENT_TAG, RELATED, TEXTS, attribute_named
+from .best import column_of
+from .compare import matches, moment_matches, number_matches, text_matches
 from .grammar import And, Comparison, Condition, Not
+from .tokens import BadSearch
+
+KINDS: Final = ("attribute", "dataset", "metric", "param", "tag")
+MODELS: Final[dict[str, type[Parameter | Tag]]] = {"param": Parameter, "tag": Tag}
+_DATASETS: Final = ("context", "digest", "name")
 
 
-def as_q(condition: Condition, by_kind: Mapping[str, Callable[[Comparison], Q]]) -> Q:
-    """`by_kind` says for each kind of field how a comparison of it is asked."""
-    if isinstance(condition, Not):
-        return ~as_q(condition.part, by_kind)
-    if isinstance(condition, Comparison):
-        return by_kind[condition.field.kind](condition)
-    parts = Q()
-    for part in condition.parts:
-        parts = parts & as_q(part, by_kind) if isinstance(condition, And) else parts | as_q(part, by_kind)
-    return parts
+class Conditions:
+    """`few`: whether they are asked of few runs. Those are looked at one by one; of many, the ones that have a value are
+    gathered by the index of the values first."""
+
+    def __init__(self, *, few: bool = True) -> None:
+        self._few = few
+
+    def __call__(self, condition: Condition) -> Q:
+        """Raises BadSearch."""
+        if isinstance(condition, Not):
+            return ~self(condition.part)
+        if isinstance(condition, Comparison):
+            return self._comparison(condition)
+        parts = Q()
+        for part in condition.parts:
+            parts = parts & self(part) if isinstance(condition, And) else parts | self(part)
+        return parts
+
+    def _comparison(self, comparison: Comparison) -> Q:
+        kind = comparison.field.kind
+        if kind == "attribute":
+            return _attribute(comparison)
+        if kind == "metric":
+            return self._among(_metrics_with(comparison))
+        if kind == "dataset":
+            return self._dataset(comparison)
+        return self._tag(comparison) if kind == "tag" else self._named(Parameter, comparison)
+
+    def _among(self, rows: QuerySet[Any]) -> Q:
+        rows = rows.order_by()
+        if self._few:
+            return Q(Exists(rows.filter(run=OuterRef("pk"))))
+        # Not by the key: of many, each row would be read to see whose it is, and the index of tables tells it, too.
+        return Q(In(Unindexed(F("pk")), rows.values("run")))
+
+    def _tag(self, comparison: Comparison) -> Q:
+        if comparison.field.key == NAME_TAG:
+            return _null(comparison, Q(name="")) or text_matches(F("name"), comparison)
+        if comparison.field.key == PARENT_TAG:
+            tagged = self._named(Tag, comparison)
+            if comparison.sign == "IS NULL":
+                return Q(parent=None) & tagged
+            parent = Q(parent__isnull=False) if comparison.value is None else text_matches(F("parent__uid"), comparison)
+            return parent | tagged  # a parent elsewhere is a tag and no more
+        return self._named(Tag, comparison)
+
+    def _named(self, model: type[Parameter | Tag], comparison: Comparison) -> Q:
+        if comparison.value is None:
+            there = self._among(model.objects.filter(name=comparison.field.key))
+            return ~there if comparison.sign == "IS NULL" else there
+        return self._among(_named_with(model, comparison))
+
+    def _dataset(self, comparison: Comparison) -> Q:
+        key = comparison.field.key
+        if key not in _DATASETS:
+            raise BadSearch(f"Invalid dataset key {key!r} specified. Valid keys are {list(_DATASETS)}")
+        return self._among(LoggedDataset.objects.filter(text_matches(F(key), comparison)))
+
+
+def is_rare(condition: Condition, most: int) -> bool:
+    """Whether no more than `most` runs of all workspaces can match, as a look at an index of values shows."""
+    if isinstance(condition, And):
+        return any(is_rare(part, most) for part in condition.parts)
+    if not isinstance(condition, Comparison):
+        return False
+    rows = _rows_with(condition)
+    return rows is not None and rows.values("pk")[: most + 1].count() <= most
+
+
+def _rows_with(comparison: Comparison) -> QuerySet[Any] | None:
+    """The values that meet it; None for what is not met by having one, and for what no index tells."""
+    field = comparison.field
+    if field.kind == "metric":
+        return _metrics_with(comparison)
+    if field.kind in MODELS and field.key not in (NAME_TAG, PARENT_TAG) and comparison.sign == "=":
+        return _named_with(MODELS[field.kind], comparison)
+    return None
+
+
+def _metrics_with(comparison: Comparison) -> QuerySet[Any]:
+    field = comparison.field
+    value = number_matches(F(column_of(field)), comparison)
+    if comparison.sign == "!=" and field.stat == "last":
+        value |= Q(last_is_nan=True)
+    return Metric.objects.order_by().filter(value, name=field.key)
+
+
+def _named_with(model: type[Parameter | Tag], comparison: Comparison) -> QuerySet[Any]:
+    rows = model.objects.order_by().filter(name=comparison.field.key)
+    if comparison.sign in ("IN", "NOT IN"):
+        raise BadSearch("Only ['run_id'] attributes support comparison with a list of quoted string values.")
+    found = text_matches(F("value"), comparison)
+    if comparison.sign != "=":
+        return rows.filter(found)
+    text = str(comparison.value)
+    rest = Q() if len(text) < Beginning.CHARACTERS else found
+    return rows.alias(beginning=Beginning("value")).filter(rest, beginning=Beginning.cut(text))
+
+
+def _attribute(comparison: Comparison) -> Q:
+    key = attribute_named(comparison.field.key)
+    if key == "status":
+        return Q(status__in=[status for status in RunStatus if _is_status(status, comparison)])
+    if key in TEXTS:
+        if comparison.sign in ("IN", "NOT IN") and key != "run_id":
+            raise BadSearch("Only ['run_id'] attributes support comparison with a list of quoted string values.")
+        if path := RELATED.get(key):
+            return _related(*path, comparison)
+        return text_matches(TEXTS[key], comparison)
+    if key in MOMENTS:
+        return moment_matches(MOMENTS[key], comparison)
+    return number_matches(NUMBERS[key], comparison)
+
+
+def _related(name: str, path: str, comparison: Comparison) -> Q:
+    """By the rows that the run leads to, which are few: without a look at any row of a run."""
+    related: Any = Run._meta.get_field(name).related_model
+    return Q(**{f"{name}__in": related.objects.order_by().filter(text_matches(F(path), comparison)).values("pk")})
+
+
+def _is_status(status: RunStatus, comparison: Comparison) -> bool:
+    """By MLflow's name or by the portal's own; what is not to be, is it by neither."""
+    said = [matches(name, comparison) for name in (MLFLOW_STATUS[status], status.value)]
+    return all(said) if comparison.sign in ("!=", "NOT IN") else any(said)
+
+
+def _null(comparison: Comparison, missing: Q) -> Q | None:
+    if comparison.sign == "IS NULL":
+        return missing
+    return ~missing if comparison.sign == "IS NOT NULL" else None

@@ -6,6 +6,7 @@ one        = NOT one | "(" search ")" | comparison
 comparison = field ( "=" | "!=" | "<" | "<=" | ">" | ">=" | [I]LIKE ) value
            | field [NOT] IN "(" value { "," value } ")"
            | field IS [NOT] NULL
+field      = name | kind "." name | ( last | min | max | best ) "(" metrics "." name ")"
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from .tokens import BadSearch, Token, tokens_of
+from .tokens import BadSearch, Token, is_key, is_word, tokens_of
 
 MAX_DEPTH: Final = 20
 MAX_COMPARISONS: Final = 100
@@ -29,12 +30,27 @@ KINDS: Final = {
 }
 
 
+STATS: Final = ("last", "min", "max", "best")
+_PLURALS: Final = {"metric": "metrics", "param": "params", "tag": "tags", "dataset": "datasets"}
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`kind` is "metric", "param", "tag", "attribute" or "dataset"."""
+    """`kind` is "metric", "param", "tag", "attribute" or "dataset"; `stat` says which number of a metric, one of STATS.
+
+    As a text it is what is read as this field again.
+    """
 
     kind: str
     key: str
+    stat: str = "last"
+
+    def __str__(self) -> str:
+        quoted = "`" + self.key.replace("`", "``") + "`"
+        if self.kind == "attribute":
+            return self.key if is_word(self.key) else quoted
+        name = f"{_PLURALS[self.kind]}.{self.key if is_key(self.key) else quoted}"
+        return name if self.stat == "last" else f"{self.stat}({name})"
 
 
 Value = str | float | int | tuple[str, ...] | None
@@ -94,6 +110,14 @@ def parse_order(source: str, kinds: Collection[str]) -> Order:
     return Order(field, descending)
 
 
+def parse_field(source: str, kinds: Collection[str]) -> Field:
+    """One field, such as `params.kernel` or `max(metrics.auc)`. Raises BadSearch."""
+    parser = _Parser(tokens_of(source), kinds)
+    field = parser.field()
+    parser.expect_end()
+    return field
+
+
 class _Parser:
     def __init__(self, tokens: list[Token], kinds: Collection[str]) -> None:
         self._tokens = tokens
@@ -148,6 +172,12 @@ class _Parser:
 
     def field(self) -> Field:
         token = self._next()
+        if token.kind == "field" and token.key is None and token.text.lower() in STATS and self.takes("sign", "("):
+            inner = self._next()
+            if inner.kind != "field" or KINDS.get(inner.text) != "metric" or not inner.key:
+                raise self._wrong("a metric such as metrics.loss", inner)
+            self._expect(")")
+            return Field("metric", inner.key, token.text.lower())
         if token.kind == "text" and token.text.isprintable():
             return Field("attribute", token.text)
         if token.kind != "field":

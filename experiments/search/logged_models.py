@@ -11,7 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from experiments.models import LoggedModel, LoggedModelMetric
 
 from .compare import moment_matches, number_matches, text_matches
-from .conditions import as_q
+from .tree import as_q
 from .grammar import Comparison, parse_filter, parse_order
 from .pairs import PairValue
 from .tokens import BadSearch

@@ -35,6 +35,16 @@ class Token:
     key: str | None = None
 
 
+def is_word(text: str) -> bool:
+    """Whether it stands for itself without quotes, as an attribute."""
+    return _WORD.fullmatch(text) is not None and text.upper() not in KEYWORDS
+
+
+def is_key(text: str) -> bool:
+    """Whether it stands for itself without quotes, behind a dot."""
+    return _KEY.fullmatch(text) is not None
+
+
 def tokens_of(source: str) -> list[Token]:
     """Raises BadSearch. The last token is the end."""
     if len(source) > MAX_CHARACTERS:

@@ -1,6 +1,6 @@
 """The columns of a table of runs that come from what the runs logged."""
 
-from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, Prefetch, QuerySet
 
 from experiments.models import Metric, Parameter, Run, Tag
 from experiments.querysets import RunQuerySet
@@ -27,9 +27,3 @@ def with_values(runs: RunQuerySet, columns: list[str]) -> QuerySet[Run]:
     ]
     related = runs.with_children_count().select_related("workspace", "experiment", "created_by")
     return related.prefetch_related(metrics, *chips)
-
-
-def order_by_metric(runs: RunQuerySet, name: str, *, descending: bool) -> RunQuerySet:
-    last = Subquery(Metric.objects.filter(run=OuterRef("pk"), name=name).values("last")[:1])
-    by = F("metric_last").desc(nulls_last=True) if descending else F("metric_last").asc(nulls_last=True)
-    return runs.annotate(metric_last=last).order_by(by, "-pk")

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Exists, F, OuterRef, Q, Subquery, Window
+from django.db.models import F, OuterRef, Q, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -9,18 +9,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from experiments import services
 from experiments.forms import ExperimentForm
-from experiments.models import Experiment, Parameter, Run, Tag
-from experiments.querysets import RunQuerySet
-from experiments.status import RunStatus
-from experiments.views.columns import metric_columns, order_by_metric, with_values
+from experiments.models import Experiment, Run
+from experiments.views.runs_table import RunsTable
 from mlportal.access.roles import Role
 from mlportal.errors import BadInput, Conflict
 from mlportal.pages import WorkspaceRequest, fragment, workspace_view
 from mlportal.pages.paging import page_of, search_text
-from mlportal.pages.polling import is_known, runs_state, state_of
 
 RECENT = 12
-SORTS = {"": ("-pk",), "number": ("pk",), "name": ("name", "-pk"), "status": ("status", "-pk")}
 
 
 @require_safe
@@ -51,36 +47,15 @@ def experiments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
 @workspace_view
 def experiment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     found = _experiment(request, name)
-    everything = Run.objects.kept().visible_to(request.user).in_workspace(request.workspace).filter(experiment=found)
-    status, text, sort = request.GET.get("status", ""), search_text(request), request.GET.get("sort", "")
-    columns = metric_columns(everything)
-    uid = request.GET.get("parent", "").replace("\0", "")
-    parent = everything.filter(uid=uid).first() if uid else None
-    # Children are under their parents, unless somebody looks for one.
-    shown = everything.filter(parent=parent) if parent or not (status or text) else everything
-    runs = _sorted(_filtered(shown, status, text), sort, columns)
-    page = page_of(request, with_values(runs, columns).select_related("parent__experiment"))
-    rows = list(page)
-    state = state_of(runs_state(rows), columns, page.paginator.count, [row.children_count for row in rows])
-    if is_known(request, state):
-        return HttpResponse(status=204)
-    context = {
-        "experiment": found,
-        "parent": parent,
-        "page": page,
-        "rows": rows,
-        "columns": columns,
-        "state": state,
-        "statuses": RunStatus.choices,
-        "status": status,
-        "text": text,
-        "sort": sort,
-        "is_live": any(not run.is_final for run in rows),
-        "may_submit": request.role.includes(Role.CONTRIBUTOR),
-        "form": ExperimentForm.of(found),
-        "has_runs": bool(rows) or everything.exists(),
-    }
-    return fragment(request, "experiments/experiment.html", "experiments/experiment_runs.html", context)
+    table = RunsTable(request, found)
+    return table.response("experiments/experiment.html", {"form": ExperimentForm.of(found)})
+
+
+@require_safe
+@workspace_view
+def runs(request: WorkspaceRequest, workspace: str) -> HttpResponse:
+    """All runs of the workspace."""
+    return RunsTable(request).response("experiments/runs.html", {})
 
 
 @require_POST
@@ -147,26 +122,3 @@ def _recent_runs(experiments: Any) -> dict[int, list[Run]]:
     for run in chosen.order_by("pk"):
         grouped.setdefault(run.experiment_id, []).append(run)
     return grouped
-
-
-def _filtered(runs: RunQuerySet, status: str, text: str) -> RunQuerySet:
-    if status in RunStatus.values:
-        runs = runs.filter(status=status)
-    if not text:
-        return runs
-    matches = Q(name__icontains=text) | Q(script__icontains=text) | Q(created_by__username__iexact=text) | Q(uid=text)
-    number = text.removeprefix("#")
-    if number.isascii() and number.isdigit() and len(number) < 10:
-        matches |= Q(number=int(number))
-    said = Q(name__icontains=text) | Q(value__icontains=text)
-    for model in (Tag, Parameter):
-        matches |= Q(Exists(model.objects.filter(said, run=OuterRef("pk"))))
-    return runs.filter(matches)
-
-
-def _sorted(runs: RunQuerySet, sort: str, columns: list[str]) -> RunQuerySet:
-    """By one of SORTS, or by a metric's last value: `metric:loss`, `-metric:loss`."""
-    kind, _, metric = sort.partition("metric:")
-    if metric in columns and kind in ("", "-"):
-        return order_by_metric(runs, metric, descending=kind == "-")
-    return runs.order_by(*SORTS.get(sort, SORTS[""]))

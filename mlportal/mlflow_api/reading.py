@@ -11,7 +11,7 @@ import orjson
 
 from experiments.metrics import Series
 from experiments.metrics.checks import END_OF_TIME
-from experiments.search.runs import NAME_TAG
+from experiments.search.attributes import NAME_TAG
 from mlportal.mlflow_api import names
 from mlportal.mlflow_api.call import INT64, Json, whole
 from mlportal.mlflow_api.errors import invalid, missing

@@ -12,7 +12,7 @@ from experiments import services
 from experiments.metrics import Batch
 from experiments.models import Run
 from experiments.search import search_runs
-from experiments.search.runs import NAME_TAG, PARENT_TAG
+from experiments.search.attributes import NAME_TAG, PARENT_TAG
 from experiments.status import RunStatus
 from mlportal.access.principals import RunPrincipal
 from mlportal.mlflow_api import logged_models, names

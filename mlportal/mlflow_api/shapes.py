@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from experiments.models import Experiment, Run
 from experiments.search import MLFLOW_STATUS
-from experiments.search.runs import NAME_TAG, PARENT_TAG
+from experiments.search.attributes import NAME_TAG, PARENT_TAG
 from experiments.status import RunStatus
 from mlportal.mlflow_api.call import Json, shown_id
 

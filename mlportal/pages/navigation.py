@@ -20,7 +20,7 @@ class Entry:
 TRASH = ("trash", "trash-ask", "rules", "rule", "rule-new")
 ENTRIES = (
     Entry("overview", "Overview", "layout-dashboard", "o"),
-    Entry("experiments", "Experiments", "flask", "e", frozenset({"experiment", "run", "compare", *TRASH})),
+    Entry("experiments", "Experiments", "flask", "e", frozenset({"experiment", "run", "compare", "runs", *TRASH})),
     Entry("data", "Data", "database", "a", frozenset({"data-files", "dataset", "dataset-version"})),
     Entry("environments", "Environments", "package", "v", frozenset({"environment", "environment-new"})),
     Entry("models", "Models", "box", "m", frozenset({"model", "model-version", "model-new"})),

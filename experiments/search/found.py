@@ -1,0 +1,219 @@
+"""The runs of a table: those that match, counted and read page by page, fast however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+
+from experiments.models import Metric, Parameter, Run, Tag
+from experiments.models.expressions import Beginning, Unindexed
+from experiments.status import RunStatus
+
+from .attributes import ATTRIBUTES, attribute_named, value_of
+from .best import column_of
+from .conditions import KINDS, MODELS, Conditions, is_rare
+from .grammar import Condition, Field, Order, parse_filter, parse_order
+from .tokens import BadSearch
+from .words import is_search, with_words
+
+FEW: Final = 5000  # runs that are looked at one by one
+_ORDERED_BY: Final = ("attribute", "metric", "param", "tag")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a table of runs. `text` is plain words or a search, `orders` are keys such as "metrics.loss DESC"."""
+
+    text: str = ""
+    status: str = ""
+    orders: tuple[str, ...] = ()
+    is_search: bool | None = None
+    """None: by the look of the text."""
+    group: tuple[Field, str | None] | None = field(default=None)
+    """Only those of a group: the field has this value, None for none."""
+
+    @cached_property
+    def condition(self) -> Condition | None:
+        """The search's tree; None for plain words. Raises BadSearch."""
+        asked = is_search(self.text) if self.is_search is None else self.is_search
+        return parse_filter(self.text, KINDS) if asked else None
+
+    @cached_property
+    def keys(self) -> tuple[Order, ...]:
+        """Raises BadSearch."""
+        found = tuple(ordered_by(text) for text in self.orders)
+        if len({order.field for order in found}) != len(found):
+            raise BadSearch("An order names each field once.")
+        return found
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.text or self.status in RunStatus.values)
+
+    def check(self) -> None:
+        """Raises BadSearch for whatever is wrong with it."""
+        if self.condition:
+            Conditions()(self.condition)
+        _ = self.keys
+
+
+def ordered_by(text: str) -> Order:
+    """One key of an order; names of attributes are the one they go by. Raises BadSearch."""
+    order = parse_order(text, _ORDERED_BY)
+    return Order(plain(order.field), order.descending)
+
+
+def plain(field: Field) -> Field:
+    """The same field by the one name of an attribute that has several. Raises BadSearch."""
+    return Field("attribute", attribute_named(field.key, ATTRIBUTES)) if field.kind == "attribute" else field
+
+
+class Found:
+    """Of the runs of `scope` those that are wanted. Raises BadSearch when it is asked for the first time."""
+
+    def __init__(self, scope: QuerySet[Run], wanted: Wanted) -> None:
+        self._scope = scope
+        self._wanted = wanted
+
+    def _runs(self, *, few: bool) -> QuerySet[Run]:
+        """`few`: how conditions are to be looked up, see `Conditions`."""
+        runs, wanted = self._scope.order_by(), self._wanted
+        if wanted.status in RunStatus.values:
+            runs = runs.filter(status=wanted.status)
+        if wanted.condition:
+            runs = runs.filter(Conditions(few=few)(wanted.condition))
+        elif wanted.text:
+            runs = runs.filter(with_words(wanted.text, few=few))
+        return runs.filter(of_group(*wanted.group)) if wanted.group else runs
+
+    @property
+    def runs(self) -> QuerySet[Run]:
+        """All of them, in no order."""
+        return self._runs(few=self._is_small)
+
+    @cached_property
+    def _is_small(self) -> bool:
+        """Whether it is few runs among which they are looked for."""
+        return not self._wanted.text or self._scope.order_by().values("pk")[: FEW + 1].count() <= FEW
+
+    @cached_property
+    def _is_common(self) -> bool:
+        """Whether so many runs match, as far as can be seen at once, that the next ones that do are near anyway."""
+        condition = self._wanted.condition
+        return self._is_small or (condition is not None and not is_rare(condition, FEW))
+
+    @cached_property
+    def _first(self) -> list[int]:
+        return list(self._runs(few=self._is_common).values_list("pk", flat=True)[: FEW + 1])
+
+    @property
+    def count(self) -> int:
+        """How many there are, or FEW + 1 when they are more: no more than those are counted."""
+        return len(self._first)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether `count` is all of them."""
+        return self.count <= FEW
+
+    @property
+    def counted_up_to(self) -> int:
+        return FEW
+
+    def exact_count(self) -> int:
+        return self.count if self.is_counted else self.runs.count()
+
+    def keys(self, start: int = 0, stop: int | None = None) -> list[int]:
+        """Their primary keys in the order that is asked for, else the newest first. What has no value comes last."""
+        orders = self._wanted.keys
+        if self.is_counted:
+            if not orders:
+                return sorted(self._first, reverse=True)[start:stop]
+            return list(_sorted(Run.objects.filter(pk__in=self._first), orders)[start:stop])
+        if not orders:
+            return list(self._runs(few=self._is_common).order_by("-pk").values_list("pk", flat=True)[start:stop])
+        if len(orders) == 1 and orders[0].field.kind != "attribute":
+            return _of_segments(self._segments(orders[0]), start, stop)
+        return list(_sorted(self.runs, orders)[start:stop])
+
+    def _segments(self, order: Order) -> list[QuerySet[Any]]:
+        """Those that have a value, in the order of the values' index; NaN; and those that have none."""
+        field, set_of_runs = order.field, self.runs.values("pk")
+        if field.kind == "metric":
+            rows: QuerySet[Any] = Metric.objects.filter(name=field.key).alias(by=F(column_of(field)))
+        else:
+            rows = MODELS[field.kind].objects.filter(name=field.key).alias(by=Beginning("value"))
+        # Without the index of runs: it would be read for each of them, and all be sorted for the first fifty.
+        here = rows.alias(here=Unindexed("run_id")).filter(here__in=set_of_runs)
+        direction = "-" if order.descending else ""
+        segments = [here.filter(by__isnull=False).order_by(f"{direction}by", f"{direction}run_id")]
+        valued = Q(by__isnull=False)
+        if field.kind == "metric" and field.stat == "last":
+            segments.append(here.filter(by=None, last_is_nan=True).order_by("-run_id"))
+            valued |= Q(last_is_nan=True)
+        without = self.runs.exclude(pk__in=rows.filter(valued).order_by().values("run")).order_by("-pk")
+        return [*(rows.values_list("run_id", flat=True) for rows in segments), without.values_list("pk", flat=True)]
+
+
+def _sorted(runs: QuerySet[Run], orders: Sequence[Order]) -> QuerySet[Run, int]:
+    """Every one of them is looked at."""
+    by: list[Any] = []
+    for place, order in enumerate(orders):
+        name = f"order_{place}"
+        runs = runs.alias(**{name: value_in_run(order.field)})
+        by.append(F(name).desc(nulls_last=True) if order.descending else F(name).asc(nulls_last=True))
+        if order.field.kind == "metric" and order.field.stat == "last":
+            runs = runs.alias(**{f"{name}_nan": _of_run(Metric, order.field, "last_is_nan")})
+            by.append(F(f"{name}_nan").desc(nulls_last=True))  # NaN, and after it nothing
+    return runs.order_by(*by, "-pk").values_list("pk", flat=True)
+
+
+def value_in_run(field: Field) -> Any:
+    """The value of a field as an expression of a run: one, or null."""
+    if field.kind == "attribute":
+        return value_of(field.key)
+    if field.kind == "metric":
+        return _of_run(Metric, field, column_of(field))
+    return _of_run(MODELS[field.kind], field, "value")
+
+
+def of_group(field: Field, value: str | None) -> Q:
+    """The runs for which a parameter, a tag or an attribute has this value, or none."""
+    if field.kind == "attribute":
+        path = GROUPED[field.key]
+        return Q(**{path: value}) if value is not None else Q(**{f"{path}__isnull": True})
+    rows = MODELS[field.kind].objects.filter(name=field.key).order_by()
+    if value is None:
+        return ~Q(pk__in=rows.filter(value__isnull=False).values("run"))
+    return Q(pk__in=rows.filter(value=value).values("run"))
+
+
+GROUPED: Final = {
+    "status": "status",
+    "user_id": "created_by__username",
+    "environment": "environment_version",
+    "experiment": "experiment__name",
+    "script": "script",
+    "target": "compute_target__name",
+}
+
+
+def _of_run(model: type[Metric | Parameter | Tag], field: Field, column: str) -> Subquery:
+    return Subquery(model.objects.filter(run=OuterRef("pk"), name=field.key).order_by().values(column)[:1])
+
+
+def _of_segments(segments: Sequence[QuerySet[Any]], start: int, stop: int | None) -> list[int]:
+    """What stands from `start` to `stop` when the segments are put one behind the other."""
+    found: list[int] = []
+    for segment in segments:
+        some = list(segment[start:stop])
+        found += some
+        if stop is not None and start + len(some) >= stop:
+            break
+        passed = start + len(some) if some else segment.count()
+        start, stop = max(0, start - passed), None if stop is None else stop - passed
+    return found

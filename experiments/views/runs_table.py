@@ -1,0 +1,224 @@
+"""A table of runs as a page: of an experiment, or of all that the workspace has. The address says all of what is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Prefetch
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
+
+from experiments.models import Experiment, Run
+from experiments.querysets import RunQuerySet
+from experiments.search import ATTRIBUTES, LABELS, PARAMETERS, Asked, BadSearch, Field, Found, Names, Wanted, values_of
+from experiments.search.best import less_is_better
+from experiments.status import RunStatus
+from experiments.views.cells import Cell, cell_of, label_of
+from experiments.views.columns import CHIPPED, CHIPS, COLUMNS
+from mlportal.access.roles import Role
+from mlportal.pages import WorkspaceRequest, fragment
+from mlportal.pages.paging import PAGE_SIZE
+from mlportal.pages.polling import is_known, runs_state, state_of
+
+MOST_PAGES = 100_000
+DIFFERING = 60  # columns that are looked at for differences when none are chosen
+FORM = "runs-form"  # the search; what is wrong with it is said beside it, and the table stays
+ALWAYS = (Field("attribute", "status"), Field("attribute", "number"))
+RELATED = ("workspace", "experiment", "created_by", "parent__experiment", "parent__workspace")
+JOINED = {"environment": "environment_version__environment", "target": "compute_target"}
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column: its label, what it is in an address, and where a click on it leads."""
+
+    column: Field
+    label: str
+    href: str
+    direction: str = ""
+    is_number: bool = False
+
+    @property
+    def text(self) -> str:
+        return str(self.column)
+
+    @property
+    def stat(self) -> str:
+        return "" if self.column.stat == "last" else self.column.stat
+
+
+class RunsTable:
+    """What the address asks for, of the runs that the person sees here."""
+
+    def __init__(self, request: WorkspaceRequest, experiment: Experiment | None = None) -> None:
+        self.request = request
+        self.experiment = experiment
+        self.error: BadSearch | None = None
+        self.asked = self._read()
+
+    def _read(self) -> Asked:
+        asked = {name: [text.replace("\0", "") for text in self.request.GET.getlist(name)] for name in PARAMETERS}
+        try:
+            return Asked.of(asked)
+        except BadSearch as error:
+            self.error = error
+            try:
+                return Asked.of({**asked, "q": []})
+            except BadSearch:
+                return Asked()
+
+    @cached_property
+    def everything(self) -> RunQuerySet:
+        runs = Run.objects.kept().visible_to(self.request.user).in_workspace(self.request.workspace)
+        return runs.filter(experiment=self.experiment) if self.experiment else runs
+
+    @cached_property
+    def parent(self) -> Run | None:
+        uid = self.request.GET.get("parent", "").replace("\0", "")
+        return self.everything.select_related("workspace", "experiment").filter(uid=uid).first() if uid else None
+
+    @cached_property
+    def found(self) -> Found:
+        return Found(self.scope, self.asked.wanted)
+
+    @property
+    def scope(self) -> RunQuerySet:
+        """Children are under their parents, unless somebody looks for one."""
+        wanted: Wanted = self.asked.wanted
+        flat = wanted.is_narrow or self.asked.group
+        return self.everything.filter(parent=self.parent) if self.parent or not flat else self.everything
+
+    @cached_property
+    def names(self) -> Names:
+        return Names(self.everything)
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        return ATTRIBUTES
+
+    @cached_property
+    def columns(self) -> tuple[Field, ...]:
+        """Those that are asked for; else what most of the newest runs logged, and what every run has."""
+        if self.asked.columns:
+            return self.asked.columns
+        if self.asked.differ:
+            return tuple(self.names.fields[:DIFFERING])
+        place = () if self.experiment else (Field("attribute", "experiment"),)
+        metrics = (Field("metric", name) for name in self.names.metric[:COLUMNS])
+        return (*place, *metrics, LABELS, Field("attribute", "duration"), Field("attribute", "created_at"))
+
+    def address(self, **changes: Any) -> str:
+        """The query of this address with other values; None takes one out. The page begins at the first one again."""
+        query: QueryDict = self.request.GET.copy()
+        for name in ("known", "page"):
+            query.pop(name, None)
+        for name, value in changes.items():
+            query.pop(name, None)
+            if value is not None:
+                query.setlist(name, value if isinstance(value, list) else [value])
+        return f"?{query.urlencode()}"
+
+    def rows(self, keys: list[int], columns: tuple[Field, ...]) -> list[Run]:
+        """The runs in the order of their keys, each with its `cells`."""
+        joined = [JOINED[column.key] for column in columns if column.kind == "attribute" and column.key in JOINED]
+        runs: Any = Run.objects.filter(pk__in=keys).with_children_count().select_related(*RELATED, *joined)
+        if LABELS in columns:
+            runs = runs.prefetch_related(
+                *(
+                    Prefetch(name, model.objects.order_by("name")[:CHIPS], to_attr=f"shown_{name}")
+                    for name, model in CHIPPED.items()
+                )
+            )
+        by_key = {run.pk: run for run in runs.order_by()}
+        rows = [by_key[key] for key in keys if key in by_key]
+        values = values_of(keys, columns)
+        for run in rows:
+            run.cells = [cell_of(run, column, values) for column in columns]
+        return rows
+
+    def heads(self, columns: tuple[Field, ...]) -> list[Head]:
+        return [self._head(column) for column in columns]
+
+    def _head(self, column: Field) -> Head:
+        """Metrics begin with their best, the rest with the least; a second click turns it round, a third takes it back."""
+        is_number = column.kind == "metric"
+        if column == LABELS:
+            return Head(column, label_of(column), "")
+        label = {"status": "Status", "number": "Run"}.get(column.key, "") if column in ALWAYS else label_of(column)
+        up, down = str(column), f"{column} DESC"
+        order = next((order for order in self.asked.wanted.keys if order.field == column), None)
+        newest_first = column.kind == "attribute" and column.key in ("created_at", "start_time", "end_time", "duration")
+        first, second = (up, down)
+        if newest_first or (is_number and not less_is_better(column.key)):
+            first, second = down, up
+        now = "" if order is None else down if order.descending else up
+        following = {"": first, first: second, second: None}[now]
+        direction = "" if order is None else "descending" if order.descending else "ascending"
+        return Head(column, label, self.address(sort=following), direction, is_number)
+
+    def response(self, page: str, more: dict[str, Any]) -> HttpResponse:
+        request = self.request
+        asked_by_form = request.htmx and request.headers.get("HX-Trigger") == FORM
+        if self.error and asked_by_form:
+            response = render(request, "experiments/runs/search_error.html", {"error": self.error, "swaps": True})
+            response["HX-Reswap"], response["HX-Push-Url"] = "none", "false"
+            return response
+        number = self._page_number()
+        keys = self.found.keys((number - 1) * PAGE_SIZE, number * PAGE_SIZE + 1)
+        columns = self.columns
+        rows = self.rows(keys[:PAGE_SIZE], columns)
+        if self.asked.differ:
+            columns = _differing(rows, columns)
+        state = state_of(
+            runs_state(rows), columns, self.found.count, len(keys), [getattr(row, "children_count", 0) for row in rows]
+        )
+        if is_known(request, state):
+            return HttpResponse(status=204)
+        first = (number - 1) * PAGE_SIZE + 1
+        context = {
+            "experiment": self.experiment,
+            "parent": self.parent,
+            "table": self,
+            "asked": self.asked,
+            "rows": rows,
+            "heads": self.heads(columns),
+            "status_head": self._head(ALWAYS[0]),
+            "run_head": self._head(ALWAYS[1]),
+            "first": first,
+            "last": first + len(rows) - 1,
+            "found": self.found,
+            "newer": self.address(page=str(number - 1)) if number > 1 else "",
+            "older": self.address(page=str(number + 1)) if len(keys) > PAGE_SIZE else "",
+            "state": state,
+            "statuses": RunStatus.choices,
+            "error": self.error,
+            "swaps": asked_by_form,
+            "is_live": any(not run.is_final for run in rows),
+            "may_submit": request.role.includes(Role.CONTRIBUTOR),
+            "has_runs": bool(rows) or self.everything.exists(),
+            "unfiltered": self.address(q=None, status=None),
+            "kept": [(name, value) for name in (*PARAMETERS, "parent") for value in request.GET.getlist(name)],
+            **more,
+        }
+        return fragment(request, page, "experiments/runs/table.html", context)
+
+    def _page_number(self) -> int:
+        text = self.request.GET.get("page", "")
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
+        number = max(1, min(number, MOST_PAGES))
+        if self.found.is_counted:
+            number = min(number, max(1, -(-self.found.count // PAGE_SIZE)))
+        return number
+
+
+def _differing(rows: list[Run], columns: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Takes the columns out of the rows in which all of them are alike; a single row differs from nothing."""
+    if len(rows) < 2:
+        return columns
+    cells: list[list[Cell]] = [run.cells for run in rows]  # type: ignore[attr-defined]  # of `RunsTable.rows`
+    kept = [place for place in range(len(columns)) if len({repr(row[place].value) for row in cells}) > 1]
+    for run in rows:
+        run.cells = [run.cells[place] for place in kept]  # type: ignore[attr-defined]
+    return tuple(columns[place] for place in kept)

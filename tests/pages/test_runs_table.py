@@ -1,0 +1,103 @@
+"""The table of runs: what its address asks for, what it says of a wrong search, and that it goes on while runs do."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from experiments.models import Run
+from mlportal.access.models import User, Workspace
+from mlportal.access.services import create_workspace
+from tests.conftest import MakeRun
+
+pytestmark = pytest.mark.django_db
+IRIS = "/w/lab/experiments/iris/"
+AS_FORM = {"HX-Request": "true", "HX-Trigger": "runs-form"}
+
+
+@pytest.fixture(autouse=True)
+def signed_in(client: Client, workspace: Workspace, owner: User) -> None:
+    client.force_login(owner)
+
+
+@pytest.fixture
+def runs(make_run: MakeRun) -> list[Run]:
+    return [
+        make_run(metrics={"loss": (0.1, 0.3, 0.9)}, params={"kernel": "rbf"}, tags={"team": "x"}),
+        make_run(metrics={"loss": (0.2, 0.2, 0.2)}, params={"kernel": "poly"}, tags={"team": "x"}),
+        make_run(metrics={"loss": (0.0, 0.9, 0.9)}, params={"kernel": "rbf"}, status="Failed"),
+    ]
+
+
+def table(client: Client, address: str = IRIS, **query: Any) -> str:
+    answer = client.get(address, query, headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def numbers(html: str) -> list[int]:
+    return [int(number) for number in re.findall(r'<span class="text-secondary">#(\d+)</span>', html)]
+
+
+def heads(html: str) -> list[str]:
+    return re.findall(r'<a class="sort[^"]*" [^>]*title="([^"]+)"', html)
+
+
+def test_the_box_takes_a_search(client: Client, runs: list[Run]) -> None:
+    assert numbers(table(client, q="metrics.loss < 0.5 and (params.kernel = 'rbf' or tags.team = 'y')")) == [1]
+    assert numbers(table(client, q="status = 'FAILED'")) == [3]
+    assert "Nothing found" in table(client, q="metrics.loss > 5")
+
+
+def test_a_wrong_search_is_said_beside_the_box_and_the_table_stays(client: Client, runs: list[Run]) -> None:
+    answer = client.get(IRIS, {"q": "metrics.loss < "}, headers=AS_FORM)
+    assert answer.status_code == 200
+    assert answer["HX-Reswap"] == "none" and answer["HX-Push-Url"] == "false"
+    assert 'hx-swap-oob="true"' in answer.content.decode() and "the end at character 15" in answer.content.decode()
+    assert 'id="runs"' not in answer.content.decode()
+    page = client.get(IRIS, {"q": "metrics.loss < "}).content.decode()
+    assert "the end at character 15" in page and 'value="metrics.loss &lt; "' in page
+    assert numbers(page) == [3, 2, 1]
+    mended = client.get(IRIS, {"q": "metrics.loss < 1"}, headers=AS_FORM).content.decode()
+    assert 'id="search-error"' in mended and "data-error-code" not in mended
+
+
+@pytest.mark.parametrize(
+    "query", [{"sort": "password"}, {"c": "user.password"}, {"group": "metrics.loss"}, {"sort": ["name"] * 9}]
+)
+def test_what_no_table_has_is_said_and_left_out(client: Client, runs: list[Run], query: dict[str, Any]) -> None:
+    page = client.get(IRIS, query).content.decode()
+    assert "data-error-code" in page
+    assert numbers(page) == [3, 2, 1]
+
+
+def test_an_address_of_nonsense_is_a_page(client: Client, runs: list[Run]) -> None:
+    for query in ("q=" + "(" * 5000, "page=99999999", "page=-1", "parent=x", "c=%60&c=", "sort=%ff"):
+        assert client.get(f"{IRIS}?{query}").status_code == 200
+
+
+def test_names_that_there_are_help_to_search(client: Client, runs: list[Run]) -> None:
+    page = client.get(IRIS).content.decode()
+    for name in ("metrics.loss", "params.kernel", "tags.team", "duration", "user_id"):
+        assert f'data-insert="{name}"' in page
+
+
+def test_all_runs_of_the_workspace_are_on_one_page(
+    client: Client, owner: User, runs: list[Run], make_run: MakeRun
+) -> None:
+    make_run("boosting", metrics={"loss": 0.4})
+    make_run("secret", workspace=create_workspace("other", by=owner), name="not-here")
+    html = table(client, "/w/lab/runs/")
+    assert numbers(html) == [1, 3, 2, 1]
+    assert "/w/lab/experiments/boosting/" in html and "not-here" not in html
+    assert numbers(table(client, "/w/lab/runs/", q="experiment = 'boosting'")) == [1]
+    assert table(client, "/w/lab/runs/", sort="metrics.loss").index("0.2") > 0
+
+
+def test_a_stranger_sees_no_table(client: Client, runs: list[Run], stranger: User) -> None:
+    client.force_login(stranger)
+    assert client.get(IRIS).status_code == 404
+    assert client.get("/w/lab/runs/").status_code == 404
