@@ -16,6 +16,7 @@ from experiments.search import ATTRIBUTES, LABELS, PARAMETERS, Asked, BadSearch,
 from experiments.search.best import less_is_better
 from experiments.status import RunStatus
 from experiments.views.cells import Cell, cell_of, label_of
+from experiments.views.choices import Choice, choices_of
 from experiments.views.columns import CHIPPED, CHIPS, COLUMNS
 from mlportal.access.roles import Role
 from mlportal.pages import WorkspaceRequest, fragment
@@ -93,6 +94,14 @@ class RunsTable:
     @cached_property
     def names(self) -> Names:
         return Names(self.everything)
+
+    @property
+    def choices(self) -> list[tuple[str, list[Choice]]]:
+        return choices_of(self.names, self.columns)
+
+    @property
+    def plain_columns(self) -> str:
+        return self.address(c=None, differ=None)
 
     @property
     def attribute_names(self) -> tuple[str, ...]:

@@ -101,3 +101,40 @@ def test_a_stranger_sees_no_table(client: Client, runs: list[Run], stranger: Use
     client.force_login(stranger)
     assert client.get(IRIS).status_code == 404
     assert client.get("/w/lab/runs/").status_code == 404
+
+
+def test_columns_are_chosen_by_the_address(client: Client, runs: list[Run]) -> None:
+    html = table(client, c=["params.kernel", "max(metrics.loss)", "tags.team", "duration"], sort="max(metrics.loss) DESC")
+    assert heads(html)[2:] == ["kernel", "loss: max", "team", "Duration"]
+    assert 'aria-sort="descending"' in html and "Parameters, tags" not in html
+    assert re.findall(r'<td class="value">([^<]*)</td>', html) == ["0.9", "0.9", "0.2"]
+    page = client.get(IRIS, {"c": ["params.kernel", "min(metrics.gone)"]}).content.decode()
+    assert 'value="params.kernel" checked' in page
+    assert '<option value="min(metrics.gone)" selected>' in page
+
+
+def test_a_click_on_a_head_begins_with_the_best_and_turns_round(client: Client, runs: list[Run]) -> None:
+    def link(label: str, **query: Any) -> str:
+        found = re.search(rf'href="([^"]*)" title="{label}"', table(client, **query))
+        assert found
+        return found[1]
+
+    assert link("loss") == "?sort=metrics.loss"  # the less the better
+    assert link("loss", sort="metrics.loss") == "?sort=metrics.loss+DESC"
+    assert link("loss", sort="metrics.loss DESC", page="1") == "?"
+    assert link("auc", c="metrics.auc") == "?c=metrics.auc&amp;sort=metrics.auc+DESC"
+    assert numbers(table(client, sort="metrics.loss")) == [2, 1, 3]
+
+
+def test_of_columns_that_do_not_differ_none_is_shown(client: Client, runs: list[Run], make_run: MakeRun) -> None:
+    html = table(client, differ="1", q="status = 'Completed'")
+    assert heads(html)[2:] == ["loss", "kernel"]  # the team is the same
+    html = table(client, differ="1", c=["tags.team", "script", "user_id"])
+    assert heads(html)[2:] == ["team"]
+
+
+def test_values_are_text_whatever_they_hold(client: Client, make_run: MakeRun) -> None:
+    make_run(params={"<b>x</b>": "<script>alert(1)</script>" * 9}, tags={'"quoted"': "'"}, name="<i>")
+    for query in ({}, {"c": ["params.`<b>x</b>`", 'tags.`"quoted"`']}, {"differ": "1"}):
+        page = client.get(IRIS, query).content.decode()
+        assert "<b>x" not in page and "<script>alert" not in page and "<i>" not in page

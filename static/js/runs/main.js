@@ -1,6 +1,8 @@
 // The pages with a table of runs. Each part listens on the document, as the table is swapped while runs go on.
 import { setUpDialogs } from "../run/dialogs.js";
+import { setUpColumns } from "./columns.js";
 import { setUpCompletion } from "./complete.js";
 
 setUpDialogs(document);
 setUpCompletion();
+setUpColumns();
