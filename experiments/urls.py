@@ -3,6 +3,7 @@
 from django.urls import path
 
 from experiments.views import (
+    bulk,
     compare,
     compute,
     data,
@@ -29,6 +30,7 @@ urlpatterns = [
     path("experiments/<experiment:name>/restore/", experiments.restore, name="experiment-restore"),
     path("experiments/<experiment:name>/delete/", experiments.delete, name="experiment-delete"),
     path("runs/", experiments.runs, name="runs"),
+    path("runs/bulk/", bulk.bulk, name="runs-bulk"),
     path("runs/<str:uid>/", runs.run, name="run"),
     path("runs/<str:uid>/live/", runs.live, name="run-live"),
     path("runs/<str:uid>/children/", runs.children, name="run-children"),

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from experiments.models import InputMode
+from experiments.services.bulk import ACTIONS as BULK_ACTIONS
 from experiments.services.client_runs import ENDINGS
 from experiments.services.experiments import MAX_DESCRIPTION
 from experiments.services.logs import STDOUT
@@ -127,6 +128,23 @@ class RerunInput(Input):
 class TagsInput(Input):
     set = TextMap(nullable_values=True, default=dict)
     remove = serializers.ListField(child=serializers.CharField(max_length=250), default=list, max_length=1000)
+
+
+class BulkInput(Input):
+    action = serializers.ChoiceField(choices=BULK_ACTIONS)
+    runs = serializers.ListField(
+        child=serializers.RegexField(r"\A[0-9a-f]{32}\Z"), required=False, max_length=10_000, help_text="Their ids"
+    )
+    filter = serializers.CharField(
+        max_length=20_000,
+        allow_blank=True,
+        required=False,
+        help_text="In place of `runs`: all that match, as in `GET runs/`; empty for all of the experiment",
+    )
+    experiment = serializers.CharField(max_length=500, default="", help_text="With `filter`: only of this experiment")
+    set = TextMap(nullable_values=True, default=dict, help_text="tag: tags to set")
+    remove = serializers.ListField(child=serializers.CharField(max_length=250), default=list, max_length=1000)
+    to = serializers.CharField(max_length=500, default="", help_text="move: the experiment's name; made when it is new")
 
 
 class MetricsInput(Input):

@@ -4,6 +4,7 @@ from django.urls import path
 
 from experiments.api import (
     compare,
+    bulk,
     compute,
     data,
     datasets,
@@ -71,6 +72,7 @@ urlpatterns = [
     path("retention/<key:number>/preview/", retention.RulePreview.as_view()),
     path("retention/<key:number>/apply/", retention.RuleApply.as_view()),
     path("runs/", runs.Runs.as_view()),
+    path("runs/bulk/", bulk.Bulk.as_view()),
     path("runs/start/", runs.StartRun.as_view()),
     path(RUN, runs.RunDetail.as_view()),
     path(f"{RUN}cancel/", runs.CancelRun.as_view()),

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import In
 
 from experiments.models import Metric, Parameter, Run, Tag
 from experiments.models.expressions import Beginning, Unindexed
@@ -148,15 +149,17 @@ class Found:
         else:
             rows = MODELS[field.kind].objects.filter(name=field.key).alias(by=Beginning("value"))
         # Without the index of runs: it would be read for each of them, and all be sorted for the first fifty.
-        here = rows.alias(here=Unindexed("run_id")).filter(here__in=set_of_runs)
+        here = Q(In(Unindexed(F("run_id")), set_of_runs))
         direction = "-" if order.descending else ""
-        segments = [here.filter(by__isnull=False).order_by(f"{direction}by", f"{direction}run_id")]
-        valued = Q(by__isnull=False)
+        parts = [rows.filter(by__isnull=False).order_by(f"{direction}by", f"{direction}run_id")]
         if field.kind == "metric" and field.stat == "last":
-            segments.append(here.filter(by=None, last_is_nan=True).order_by("-run_id"))
+            parts.append(rows.filter(by=None, last_is_nan=True).order_by("-run_id"))
+        segments = [part.filter(here).values_list("run_id", flat=True) for part in parts if part.exists()]
+        valued = Q(by__isnull=False)
+        if len(parts) > 1:
             valued |= Q(last_is_nan=True)
-        without = self.runs.exclude(pk__in=rows.filter(valued).order_by().values("run")).order_by("-pk")
-        return [*(rows.values_list("run_id", flat=True) for rows in segments), without.values_list("pk", flat=True)]
+        without = self.runs.exclude(pk__in=rows.filter(valued).order_by().values("run")) if segments else self.runs
+        return [*segments, without.order_by("-pk").values_list("pk", flat=True)]
 
 
 def _sorted(runs: QuerySet[Run], orders: Sequence[Order]) -> QuerySet[Run, int]:
@@ -214,6 +217,6 @@ def _of_segments(segments: Sequence[QuerySet[Any]], start: int, stop: int | None
         found += some
         if stop is not None and start + len(some) >= stop:
             break
-        passed = start + len(some) if some else segment.count()
+        passed = start + len(some) if some or not start else segment.count()
         start, stop = max(0, start - passed), None if stop is None else stop - passed
     return found

@@ -2,6 +2,7 @@
 
 from experiments.services.artifacts import add_artifacts, artifact, delete_artifacts, open_artifact, put_artifact
 from experiments.services.building import cancel_build, read_build_log, request_build
+from experiments.services.bulk import Outcome, Refused, act_on_runs
 from experiments.services.client_runs import finish_run, start_run
 from experiments.services.compute import compute_overview, target_named
 from experiments.services.data import (
@@ -71,6 +72,7 @@ from experiments.services.retention import (
     set_rule,
     update_rule,
 )
+from experiments.services.moving import move_runs
 from experiments.services.runs import (
     add_properties,
     cancel_run,
@@ -121,11 +123,15 @@ __all__ = [
     "LogPart",
     "ModelPoint",
     "Named",
+    "Outcome",
     "PhaseSpan",
     "Plan",
     "Preview",
     "Taken",
     "Usage",
+    "Refused",
+    "Taken",
+    "act_on_runs",
     "add_artifacts",
     "add_data_files",
     "add_model_params",
@@ -179,6 +185,7 @@ __all__ = [
     "manifest_of",
     "metric_summaries",
     "models_of",
+    "move_runs",
     "named_manifest",
     "note_model_metrics",
     "note_model_uses",

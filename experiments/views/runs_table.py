@@ -24,6 +24,7 @@ from mlportal.pages.paging import PAGE_SIZE
 from mlportal.pages.polling import is_known, runs_state, state_of
 
 MOST_PAGES = 100_000
+MOST_EXPERIMENTS = 500
 DIFFERING = 60  # columns that are looked at for differences when none are chosen
 FORM = "runs-form"  # the search; what is wrong with it is said beside it, and the table stays
 ALWAYS = (Field("attribute", "status"), Field("attribute", "number"))
@@ -53,14 +54,17 @@ class Head:
 class RunsTable:
     """What the address asks for, of the runs that the person sees here."""
 
-    def __init__(self, request: WorkspaceRequest, experiment: Experiment | None = None) -> None:
+    def __init__(
+        self, request: WorkspaceRequest, experiment: Experiment | None = None, query: QueryDict | None = None
+    ) -> None:
         self.request = request
+        self.query = request.GET if query is None else query
         self.experiment = experiment
         self.error: BadSearch | None = None
         self.asked = self._read()
 
     def _read(self) -> Asked:
-        asked = {name: [text.replace("\0", "") for text in self.request.GET.getlist(name)] for name in PARAMETERS}
+        asked = {name: [text.replace("\0", "") for text in self.query.getlist(name)] for name in PARAMETERS}
         try:
             return Asked.of(asked)
         except BadSearch as error:
@@ -77,7 +81,7 @@ class RunsTable:
 
     @cached_property
     def parent(self) -> Run | None:
-        uid = self.request.GET.get("parent", "").replace("\0", "")
+        uid = self.query.get("parent", "").replace("\0", "")
         return self.everything.select_related("workspace", "experiment").filter(uid=uid).first() if uid else None
 
     @cached_property
@@ -100,6 +104,12 @@ class RunsTable:
         return choices_of(self.names, self.columns)
 
     @property
+    def experiment_names(self) -> list[str]:
+        """Where runs can be moved to."""
+        here = Experiment.objects.visible_to(self.request.user).in_workspace(self.request.workspace)
+        return list(here.filter(archived_at=None).order_by("name").values_list("name", flat=True)[:MOST_EXPERIMENTS])
+
+    @property
     def plain_columns(self) -> str:
         return self.address(c=None, differ=None)
 
@@ -120,7 +130,7 @@ class RunsTable:
 
     def address(self, **changes: Any) -> str:
         """The query of this address with other values; None takes one out. The page begins at the first one again."""
-        query: QueryDict = self.request.GET.copy()
+        query: QueryDict = self.query.copy()
         for name in ("known", "page"):
             query.pop(name, None)
         for name, value in changes.items():
@@ -208,13 +218,13 @@ class RunsTable:
             "may_submit": request.role.includes(Role.CONTRIBUTOR),
             "has_runs": bool(rows) or self.everything.exists(),
             "unfiltered": self.address(q=None, status=None),
-            "kept": [(name, value) for name in (*PARAMETERS, "parent") for value in request.GET.getlist(name)],
+            "kept": [(name, value) for name in (*PARAMETERS, "parent") for value in self.query.getlist(name)],
             **more,
         }
         return fragment(request, page, "experiments/runs/table.html", context)
 
     def _page_number(self) -> int:
-        text = self.request.GET.get("page", "")
+        text = self.query.get("page", "")
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
         number = max(1, min(number, MOST_PAGES))
         if self.found.is_counted:

@@ -104,7 +104,9 @@ def test_a_stranger_sees_no_table(client: Client, runs: list[Run], stranger: Use
 
 
 def test_columns_are_chosen_by_the_address(client: Client, runs: list[Run]) -> None:
-    html = table(client, c=["params.kernel", "max(metrics.loss)", "tags.team", "duration"], sort="max(metrics.loss) DESC")
+    html = table(
+        client, c=["params.kernel", "max(metrics.loss)", "tags.team", "duration"], sort="max(metrics.loss) DESC"
+    )
     assert heads(html)[2:] == ["kernel", "loss: max", "team", "Duration"]
     assert 'aria-sort="descending"' in html and "Parameters, tags" not in html
     assert re.findall(r'<td class="value">([^<]*)</td>', html) == ["0.9", "0.9", "0.2"]
@@ -138,3 +140,40 @@ def test_values_are_text_whatever_they_hold(client: Client, make_run: MakeRun) -
     for query in ({}, {"c": ["params.`<b>x</b>`", 'tags.`"quoted"`']}, {"differ": "1"}):
         page = client.get(IRIS, query).content.decode()
         assert "<b>x" not in page and "<script>alert" not in page and "<i>" not in page
+
+
+def test_chosen_runs_are_acted_on_and_the_result_is_told(client: Client, runs: list[Run], make_run: MakeRun) -> None:
+    goes_on = make_run(status="Running", ended_at=None)
+    form = {"action": "cancel", "run": [runs[0].uid, goes_on.uid], "back": f"{IRIS}?sort=name"}
+    answer = client.post("/w/lab/runs/bulk/", form, follow=True)
+    assert answer.redirect_chain == [(f"{IRIS}?sort=name", 302)]
+    html = answer.content.decode()
+    assert "1 run is canceled." in html
+    assert "1 run could not be canceled. iris #1: The run is completed already." in html
+
+
+def test_all_that_match_are_those_of_the_address(client: Client, runs: list[Run], make_run: MakeRun) -> None:
+    make_run("other", tags={"team": "x"})
+    form = {"action": "tag", "tag": "seen", "value": "yes", "all": "1", "query": "q=tags.team+%3D+%27x%27"}
+    client.post("/w/lab/runs/bulk/", {**form, "experiment": "iris"})
+    assert set(Run.objects.filter(tags__name="seen")) == set(runs[:2])
+    wrong = client.post("/w/lab/runs/bulk/", {**form, "action": "trash", "query": "q=metrics.loss+%3C"}, follow=True)
+    assert "has to stand" in wrong.content.decode()
+    assert Run.objects.kept().count() == 4
+
+
+def test_runs_are_moved_by_the_page(client: Client, runs: list[Run]) -> None:
+    form = {"action": "move", "to": "elsewhere", "run": [runs[0].uid], "back": "//evil.example/"}
+    answer = client.post("/w/lab/runs/bulk/", form, follow=True)
+    assert answer.redirect_chain == [("/w/lab/runs/", 302)]
+    assert "1 run is moved to elsewhere." in answer.content.decode()
+    assert numbers(table(client, "/w/lab/experiments/elsewhere/")) == [1]
+
+
+def test_readers_choose_only_to_compare(client: Client, runs: list[Run], reader: User) -> None:
+    client.force_login(reader)
+    page = client.get(IRIS).content.decode()
+    assert "data-compare" in page and 'value="trash"' not in page
+    answer = client.post("/w/lab/runs/bulk/", {"action": "trash", "run": runs[0].uid}, follow=True)
+    assert "you are reader" in answer.content.decode()
+    assert Run.objects.kept().count() == 3

@@ -76,6 +76,7 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_RUN_OPEN_FILES": "Most files that a script may have open at a time.",
     "MLPORTAL_CANCEL_GRACE": "Time between asking a script to end (SIGTERM) and ending it (SIGKILL).",
     "MLPORTAL_METRIC_NAMES": "Most names of metrics in a run. Points of further names are left out, and the run's page says so.",
+    "MLPORTAL_BULK_RUNS": "Most runs that one request cancels, tags, moves or puts in the trash.",
     "MLPORTAL_RUN_CHILDREN": "Most children of one run: the runs that a search or a notebook starts under it.",
     "MLPORTAL_RUN_ATTEMPTS": "How often a run is taken up again after its worker was lost or failed, before it is given up.",
     "MLPORTAL_COMPARE_RUNS": "Most runs that are compared on one page. The page says how many more were asked for.",

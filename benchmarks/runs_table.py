@@ -1,0 +1,138 @@
+"""How long the first page of the runs table takes on the server, for every filter by one key and every order by one.
+
+    python -m benchmarks.runs_table              over 1,000, 10,000 and 100,000 runs; only the last has a bar
+    python -m benchmarks.runs_table 10000        over so many
+
+Each in a database of its own (SQLite) that `benchmarks.many_runs` fills; the whole page is asked for by Django's test client,
+as a member of the workspace. `RUNS_TABLE_HOME` names a home that is filled already.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from benchmarks.figures import Figure, report
+
+ROOT = Path(__file__).resolve().parent.parent
+COUNTS = (1_000, 10_000, 100_000)
+BAR = 150.0  # milliseconds
+EACH = 3
+EXPERIMENTS = ("sweep", "few")
+FILTERS = (
+    "",
+    "metrics.accuracy > 0.9",
+    "min(metrics.loss) < 0.5",
+    "metrics.loss < 0.001",
+    "metrics.nothing > 1",
+    "params.kernel = 'rbf'",
+    "params.C LIKE '%1'",
+    "params.seed = '77'",
+    "tags.team = 'red'",
+    "tags.note ILIKE '%report%'",
+    "tags.none IS NULL",
+    "status = 'FAILED'",
+    "status = 'RUNNING'",
+    "user = 'grace'",
+    "start_time > '2024-06-01'",
+    "start_time > '2038-01-01'",
+    "duration > 3000",
+    "run_name LIKE 'brave-1%'",
+    "script = 'nothing.py'",
+)
+ORDERS = (
+    "",
+    "metrics.accuracy DESC",
+    "max(metrics.loss)",
+    "best(metrics.seconds)",
+    "metrics.nothing",
+    "params.kernel",
+    "params.C DESC",
+    "tags.note",
+    "status",
+    "user",
+    "start_time",
+    "duration DESC",
+    "run_name",
+)
+
+
+def main() -> int:
+    counts = tuple(int(text) for text in sys.argv[1:]) or COUNTS
+    figures = []
+    for count in counts:
+        found = measured(count)
+        slowest, where = max((pages, name) for name, pages in found.items())
+        usual = statistics.median(found.values())
+        bar = BAR if count >= COUNTS[-1] else float("inf")
+        note = f"the slowest of {len(found)} pages, each the median of {EACH}: {where}"
+        figures += [
+            Figure(f"runs_table_slowest_{count}", slowest, bar, "ms", note=note),
+            Figure(f"runs_table_median_{count}", usual, bar, "ms", note=f"of {len(found)} pages"),
+        ]
+        print(f"{count}: {note}")
+    return report("runs_table", figures)
+
+
+def measured(count: int) -> dict[str, float]:
+    """Milliseconds by page, in a process of its own: Django has one database."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = os.environ.get("RUNS_TABLE_HOME", folder)
+        variables = {**os.environ, "MLPORTAL_HOME": home, "DJANGO_SETTINGS_MODULE": "mlportal.settings"}
+        variables.pop("DATABASE_URL", None)
+        if home == folder:
+            for command in (["manage.py", "migrate", "--verbosity", "0"], ["-m", "benchmarks.many_runs", str(count)]):
+                subprocess.run([sys.executable, *command], cwd=ROOT, env=variables, check=True)
+        code = "from benchmarks.runs_table import measure; measure()"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, check=True, stdout=subprocess.PIPE)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def measure() -> None:
+    """Prints the milliseconds of each page, as JSON."""
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.test import Client
+
+    from benchmarks.many_runs import WORKSPACE
+    from mlportal.access.models import User
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # whose names no set-up has to know
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+    client = Client()
+    client.force_login(User.objects.get(username="ada"))
+    found = {}
+    for experiment, query in pages():
+        address = f"/w/{WORKSPACE}/experiments/{experiment}/?{urlencode(query)}"
+        times = []
+        for _ in range(EACH):
+            began = time.perf_counter()
+            answer: Any = client.get(address)
+            times.append((time.perf_counter() - began) * 1000)
+            assert answer.status_code == 200, address
+        found[f"{experiment}: {query}"] = statistics.median(times)
+    print(json.dumps(found))
+
+
+def pages() -> Iterator[tuple[str, dict[str, str]]]:
+    for experiment in EXPERIMENTS:
+        for text in FILTERS:
+            for order in ORDERS:
+                yield experiment, {name: value for name, value in (("q", text), ("sort", order)) if value}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
