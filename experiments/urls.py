@@ -15,6 +15,11 @@ from experiments.views import (
     runs,
     submit,
     trash,
+    export,
+    overview,
+    runs,
+    saved_views,
+    submit,
 )
 from mlportal.api import converters
 
@@ -30,6 +35,12 @@ urlpatterns = [
     path("experiments/<experiment:name>/restore/", experiments.restore, name="experiment-restore"),
     path("experiments/<experiment:name>/delete/", experiments.delete, name="experiment-delete"),
     path("runs/", experiments.runs, name="runs"),
+    path("views/save/", saved_views.save, name="view-save"),
+    path("views/<str:uid>/", saved_views.open_view, name="saved-view"),
+    path("views/<str:uid>/change/", saved_views.change, name="view-change"),
+    path("views/<str:uid>/delete/", saved_views.delete, name="view-delete"),
+    path("runs/export/<str:kind>/", export.export, name="runs-export"),
+    path("experiments/<experiment:name>/export/<str:kind>/", export.export, name="experiment-export"),
     path("runs/bulk/", bulk.bulk, name="runs-bulk"),
     path("runs/<str:uid>/", runs.run, name="run"),
     path("runs/<str:uid>/live/", runs.live, name="run-live"),

@@ -34,6 +34,7 @@ from experiments.models import (
     RunInput,
     RunProperty,
     RunToken,
+    SavedView,
     Snapshot,
     Tag,
     UploadedBlob,
@@ -337,3 +338,9 @@ class RetentionRuleAdmin(RecordAdmin):
     list_select_related = ("workspace", "experiment")
     search_fields = ("experiment__name", "workspace__name")
     date_hierarchy = "created_at"
+@admin.register(SavedView)
+class SavedViewAdmin(RecordAdmin):
+    list_display = ("name", "workspace", "experiment", "created_by", "updated_at")
+    list_filter = ("workspace",)
+    list_select_related = ("workspace", "experiment", "created_by")
+    search_fields = ("uid", "name")

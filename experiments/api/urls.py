@@ -18,6 +18,7 @@ from experiments.api import (
     snapshots,
     stream,
     trash,
+    views,
 )
 from mlportal.api import converters
 
@@ -71,6 +72,8 @@ urlpatterns = [
     path("retention/<key:number>/", retention.RuleDetail.as_view()),
     path("retention/<key:number>/preview/", retention.RulePreview.as_view()),
     path("retention/<key:number>/apply/", retention.RuleApply.as_view()),
+    path("views/", views.SavedViews.as_view()),
+    path("views/<uid:uid>/", views.SavedViewDetail.as_view()),
     path("runs/", runs.Runs.as_view()),
     path("runs/bulk/", bulk.Bulk.as_view()),
     path("runs/start/", runs.StartRun.as_view()),

@@ -110,6 +110,7 @@ from experiments.services.trash import (
     untrash_run,
 )
 from experiments.services.uploads import Named, named_manifest, upload
+from experiments.services.views import change_view, delete_view, save_view
 
 __all__ = [
     "DATASET_LIMITS",
@@ -146,6 +147,7 @@ __all__ = [
     "cancel_run",
     "canceled_words",
     "change_model_tags",
+    "change_view",
     "changing",
     "check_definition",
     "clean_rule",
@@ -166,6 +168,7 @@ __all__ = [
     "delete_model_files",
     "delete_rule",
     "delete_target",
+    "delete_view",
     "explain_preparing",
     "explain_scaling",
     "finish_logged_model",
@@ -209,6 +212,7 @@ __all__ = [
     "restore",
     "restore_experiment",
     "restore_runs",
+    "save_view",
     "series",
     "set_rule",
     "set_tags",

@@ -9,8 +9,9 @@ from typing import Any
 from django.db.models import Prefetch
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 
-from experiments.models import Experiment, Run
+from experiments.models import Experiment, Run, SavedView
 from experiments.querysets import RunQuerySet
 from experiments.search import ATTRIBUTES, LABELS, PARAMETERS, Asked, BadSearch, Field, Found, Names, Wanted, values_of
 from experiments.search.best import less_is_better
@@ -24,7 +25,9 @@ from mlportal.pages.paging import PAGE_SIZE
 from mlportal.pages.polling import is_known, runs_state, state_of
 
 MOST_PAGES = 100_000
+EXPORTS = (("csv", "CSV"), ("parquet", "Parquet"))
 MOST_EXPERIMENTS = 500
+MOST_VIEWS = 200
 DIFFERING = 60  # columns that are looked at for differences when none are chosen
 FORM = "runs-form"  # the search; what is wrong with it is said beside it, and the table stays
 ALWAYS = (Field("attribute", "status"), Field("attribute", "number"))
@@ -108,6 +111,31 @@ class RunsTable:
         """Where runs can be moved to."""
         here = Experiment.objects.visible_to(self.request.user).in_workspace(self.request.workspace)
         return list(here.filter(archived_at=None).order_by("name").values_list("name", flat=True)[:MOST_EXPERIMENTS])
+
+    @cached_property
+    def views(self) -> list[SavedView]:
+        """Those of this experiment, or of all runs."""
+        here = SavedView.objects.visible_to(self.request.user).in_workspace(self.request.workspace)
+        return list(here.filter(experiment=self.experiment).select_related("workspace")[:MOST_VIEWS])
+
+    @cached_property
+    def view(self) -> SavedView | None:
+        """The one that is shown, changed or not."""
+        uid = self.query.get("view", "")
+        return next((view for view in self.views if view.uid == uid), None) if uid else None
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is another table than the view that it was."""
+        now = {name: [text for text in self.query.getlist(name) if text] for name in PARAMETERS}
+        return self.view is not None and {name: texts for name, texts in now.items() if texts} != self.view.query
+
+    @property
+    def exports(self) -> list[tuple[str, str]]:
+        """What the table can be had as, and where."""
+        place = [self.request.workspace.name, *([self.experiment.name] if self.experiment else [])]
+        page = "experiment-export" if self.experiment else "runs-export"
+        return [(label, reverse(page, args=[*place, kind]) + self.address()) for kind, label in EXPORTS]
 
     @property
     def plain_columns(self) -> str:
@@ -218,7 +246,7 @@ class RunsTable:
             "may_submit": request.role.includes(Role.CONTRIBUTOR),
             "has_runs": bool(rows) or self.everything.exists(),
             "unfiltered": self.address(q=None, status=None),
-            "kept": [(name, value) for name in (*PARAMETERS, "parent") for value in self.query.getlist(name)],
+            "kept": [(name, value) for name in (*PARAMETERS, "parent", "view") for value in self.query.getlist(name)],
             **more,
         }
         return fragment(request, page, "experiments/runs/table.html", context)

@@ -49,6 +49,8 @@ function sayCount(element, count) {
 
 /** The address is another one when the search is: the form has to say the one that is shown. */
 function remember() {
+  for (const link of document.querySelectorAll("[data-follows-address]")) link.search = location.search;
+  for (const field of document.querySelectorAll("[data-view-query] [name=query]")) field.value = location.search.slice(1);
   const bar = form();
   if (!bar) return;
   bar.elements.back.value = location.pathname + location.search;
