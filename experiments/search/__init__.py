@@ -9,6 +9,7 @@ from .experiments import search_experiments
 from .found import FEW, GROUPED, Found, Wanted
 from .grammar import STATS, Field
 from .logged_models import ModelOrder, OnDataset, search_logged_models
+from .groups import Group, groups_of, value_of_address
 from .runs import search_runs
 from .tokens import BadSearch
 from .values import Names, values_of
@@ -26,10 +27,13 @@ __all__ = [
     "BadSearch",
     "Field",
     "Found",
+    "Group",
     "Names",
     "Wanted",
+    "groups_of",
     "search_experiments",
     "search_runs",
+    "value_of_address",
     "values_of",
     "ModelOrder",
     "OnDataset",

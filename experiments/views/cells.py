@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from experiments.models import Metric, Parameter, Run, Tag
 from experiments.search import COLUMN_ATTRIBUTES, LABELS, Field
 from experiments.search.best import column_of
+from experiments.search.groups import Stats
 from mlportal.pages.wording import number_words
 from mlportal.templatetags.portal import duration, moment
 
@@ -49,7 +50,21 @@ def number_of(metric: Metric, column: Field) -> float | None:
     return math.nan if name == "last" and metric.last_is_nan else value
 
 
+def stats_cell(stats: Stats | None) -> SafeString:
+    """What a metric comes to in a group: the mean, and from where to where."""
+    if stats is None:
+        return NOTHING
+    if stats.least == stats.most:
+        return format_html("{}", number_words(stats.least))
+    low, high = number_words(stats.least), number_words(stats.most)
+    return format_html(
+        '{}<div class="text-secondary small" title="least and most">{} to {}</div>', number_words(stats.mean), low, high
+    )
+
+
 def label_of(column: Field) -> str:
+    if column == Field("attribute", "status"):
+        return "Status"
     return COLUMN_ATTRIBUTES[column.key] if column.kind == "attribute" else column.key
 
 

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 from experiments import services
 from experiments.forms import ExperimentForm
 from experiments.models import Experiment, Run
+from experiments.views.folders import ExperimentFolder, folder_of, folders_above, name_in, rows_of
 from experiments.views.runs_table import RunsTable
 from mlportal.access.roles import Role
 from mlportal.errors import BadInput, Conflict
@@ -22,22 +23,35 @@ RECENT = 12
 @require_safe
 @workspace_view
 def experiments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
+    """Those of a folder and the folders in it; a search finds them wherever they are below it."""
     found = Experiment.objects.visible_to(request.user).in_workspace(request.workspace)
     archived = "1" if request.GET.get("archived") else ""
     found = found.filter(archived_at__isnull=not archived)
+    folder = folder_of(request.GET.get("folder", "").replace("\0", ""))
+    if folder:
+        found = found.filter(name__startswith=f"{folder}/")
     text = search_text(request)
     if text:
         found = found.filter(Q(name__icontains=text) | Q(description__icontains=text))
     newest = Run.objects.filter(experiment=OuterRef("pk")).order_by("-pk").values("pk")[:1]
     found = found.annotate(newest_run=Subquery(newest)).order_by(F("newest_run").desc(nulls_last=True), "name")
-    page = page_of(request, found.select_related("workspace"))
-    recent = _recent_runs(page.object_list)
-    for experiment in page:
+    rows: Any = found.values_list("pk", flat=True)
+    if not text:
+        rows = rows_of(found.values_list("pk", "name"), folder)
+    page = page_of(request, rows)
+    here = [row for row in page if not isinstance(row, ExperimentFolder)]
+    recent = _recent_runs(here)
+    shown: dict[int, Any] = found.select_related("workspace").in_bulk(here)
+    for experiment in shown.values():
         experiment.recent = recent.get(experiment.pk, [])
+        experiment.shown_name = experiment.name if text else name_in(experiment.name, folder)
     context = {
         "page": page,
+        "rows": [row if isinstance(row, ExperimentFolder) else shown[row] for row in page],
         "text": text,
         "archived": archived,
+        "folder": folder,
+        "above": folders_above(folder),
         "may_submit": request.role.includes(Role.CONTRIBUTOR),
     }
     return fragment(request, "experiments/experiments.html", "experiments/experiments_table.html", context)
@@ -48,7 +62,10 @@ def experiments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
 def experiment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     found = _experiment(request, name)
     table = RunsTable(request, found)
-    return table.response("experiments/experiment.html", {"form": ExperimentForm.of(found)})
+    return table.response(
+        "experiments/experiment.html",
+        {"form": ExperimentForm.of(found), "above": folders_above(found.name.rpartition("/")[0])},
+    )
 
 
 @require_safe
@@ -113,10 +130,11 @@ def _experiment(request: WorkspaceRequest, name: str) -> Experiment:
     return get_object_or_404(here, name=name)
 
 
-def _recent_runs(experiments: Any) -> dict[int, list[Run]]:
+def _recent_runs(experiments: list[int]) -> dict[int, list[Run]]:
     """The newest runs of each experiment, oldest first, by the experiment's id."""
     newest_first = Window(RowNumber(), partition_by="experiment", order_by=F("pk").desc())
     runs = Run.objects.kept().filter(experiment__in=[experiment.pk for experiment in experiments])
+    runs = Run.objects.filter(experiment__in=experiments)
     chosen = runs.annotate(place=newest_first).filter(place__lte=RECENT).select_related("workspace", "experiment")
     grouped: dict[int, list[Run]] = {}
     for run in chosen.order_by("pk"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,10 +13,25 @@ from django.urls import reverse
 
 from experiments.models import Experiment, Run, SavedView
 from experiments.querysets import RunQuerySet
-from experiments.search import ATTRIBUTES, LABELS, PARAMETERS, Asked, BadSearch, Field, Found, Names, Wanted, values_of
+from experiments.search import (
+    ATTRIBUTES,
+    COLUMN_ATTRIBUTES,
+    GROUPED,
+    LABELS,
+    PARAMETERS,
+    Asked,
+    BadSearch,
+    Field,
+    Found,
+    Names,
+    Wanted,
+    groups_of,
+    value_of_address,
+    values_of,
+)
 from experiments.search.best import less_is_better
 from experiments.status import RunStatus
-from experiments.views.cells import Cell, cell_of, label_of
+from experiments.views.cells import Cell, cell_of, label_of, stats_cell
 from experiments.views.choices import Choice, choices_of
 from experiments.views.columns import CHIPPED, CHIPS, COLUMNS
 from mlportal.access.roles import Role
@@ -28,6 +43,7 @@ MOST_PAGES = 100_000
 EXPORTS = (("csv", "CSV"), ("parquet", "Parquet"))
 MOST_EXPERIMENTS = 500
 MOST_VIEWS = 200
+MOST_OPEN = 10  # groups
 DIFFERING = 60  # columns that are looked at for differences when none are chosen
 FORM = "runs-form"  # the search; what is wrong with it is said beside it, and the table stays
 ALWAYS = (Field("attribute", "status"), Field("attribute", "number"))
@@ -64,7 +80,7 @@ class RunsTable:
         self.query = request.GET if query is None else query
         self.experiment = experiment
         self.error: BadSearch | None = None
-        self.asked = self._read()
+        self.asked = self._only(self._read())
 
     def _read(self) -> Asked:
         asked = {name: [text.replace("\0", "") for text in self.query.getlist(name)] for name in PARAMETERS}
@@ -76,6 +92,19 @@ class RunsTable:
                 return Asked.of({**asked, "q": []})
             except BadSearch:
                 return Asked()
+
+    def _only(self, asked: Asked) -> Asked:
+        """The same with the one group that is asked for."""
+        text = self.query.get("only", "").replace("\0", "")
+        if not asked.group or not text:
+            return asked
+        try:
+            return replace(
+                asked, wanted=replace(asked.wanted, group=(asked.group, value_of_address(text, asked.group)))
+            )
+        except BadSearch as error:
+            self.error = self.error or error
+            return asked
 
     @cached_property
     def everything(self) -> RunQuerySet:
@@ -91,6 +120,31 @@ class RunsTable:
     def found(self) -> Found:
         return Found(self.scope, self.asked.wanted)
 
+    @cached_property
+    def only(self) -> str | None:
+        """The address of the one group whose runs are shown, page by page."""
+        return self.query.get("only", "").replace("\0", "") or None if self.asked.group else None
+
+    @property
+    def is_grouped(self) -> bool:
+        return self.asked.group is not None and self.only is None
+
+    @property
+    def group_label(self) -> str:
+        return label_of(self.asked.group) if self.asked.group else ""
+
+    @property
+    def only_label(self) -> str:
+        return (self.only or "").removeprefix("=") if self.only != "none" else "none"
+
+    @property
+    def all_groups(self) -> str:
+        return self.address(only=None)
+
+    @cached_property
+    def opened(self) -> list[str]:
+        return [text.replace("\0", "") for text in self.query.getlist("open")][:MOST_OPEN]
+
     @property
     def scope(self) -> RunQuerySet:
         """Children are under their parents, unless somebody looks for one."""
@@ -101,6 +155,20 @@ class RunsTable:
     @cached_property
     def names(self) -> Names:
         return Names(self.everything)
+
+    @property
+    def group_choices(self) -> list[tuple[str, str, bool]]:
+        """(address, label, whether it is chosen) of all by which runs can be put together."""
+        attributes = [name for name in GROUPED if name != "experiment" or not self.experiment]
+        fields = [Field("attribute", name) for name in attributes]
+        fields += [field for field in self.names.fields if field.kind != "metric"]
+        if self.asked.group and self.asked.group not in fields:
+            fields.append(self.asked.group)
+        labels = {**COLUMN_ATTRIBUTES, "status": "Status"}
+        return [
+            (str(field), labels[field.key] if field.kind == "attribute" else str(field), field == self.asked.group)
+            for field in fields
+        ]
 
     @property
     def choices(self) -> list[tuple[str, list[Choice]]]:
@@ -213,13 +281,24 @@ class RunsTable:
             response["HX-Reswap"], response["HX-Push-Url"] = "none", "false"
             return response
         number = self._page_number()
-        keys = self.found.keys((number - 1) * PAGE_SIZE, number * PAGE_SIZE + 1)
+        keys = [] if self.is_grouped else self.found.keys((number - 1) * PAGE_SIZE, number * PAGE_SIZE + 1)
         columns = self.columns
-        rows = self.rows(keys[:PAGE_SIZE], columns)
-        if self.asked.differ:
+        groups: list[dict[str, Any]] = []
+        are_more = False
+        if self.is_grouped:
+            groups, are_more = self._groups(columns)
+            rows = [run for group in groups for run in group["rows"]]
+        else:
+            rows = self.rows(keys[:PAGE_SIZE], columns)
+        if self.asked.differ and not self.is_grouped:
             columns = _differing(rows, columns)
         state = state_of(
-            runs_state(rows), columns, self.found.count, len(keys), [getattr(row, "children_count", 0) for row in rows]
+            [(group["group"], group["is_open"]) for group in groups],
+            runs_state(rows),
+            columns,
+            self.found.count,
+            len(keys),
+            [getattr(row, "children_count", 0) for row in rows],
         )
         if is_known(request, state):
             return HttpResponse(status=204)
@@ -230,6 +309,8 @@ class RunsTable:
             "table": self,
             "asked": self.asked,
             "rows": rows,
+            "groups": groups,
+            "are_more_groups": are_more,
             "heads": self.heads(columns),
             "status_head": self._head(ALWAYS[0]),
             "run_head": self._head(ALWAYS[1]),
@@ -242,14 +323,45 @@ class RunsTable:
             "statuses": RunStatus.choices,
             "error": self.error,
             "swaps": asked_by_form,
-            "is_live": any(not run.is_final for run in rows),
+            "is_live": not groups and any(not run.is_final for run in rows),  # groups are read at leisure
             "may_submit": request.role.includes(Role.CONTRIBUTOR),
-            "has_runs": bool(rows) or self.everything.exists(),
+            "has_runs": bool(rows or groups) or self.everything.exists(),
             "unfiltered": self.address(q=None, status=None),
-            "kept": [(name, value) for name in (*PARAMETERS, "parent", "view") for value in self.query.getlist(name)],
+            "kept": [
+                (name, value)
+                for name in (*PARAMETERS, "parent", "view", "only", "open")
+                for value in self.query.getlist(name)
+            ],
             **more,
         }
         return fragment(request, page, "experiments/runs/table.html", context)
+
+    def _groups(self, columns: tuple[Field, ...]) -> tuple[list[dict[str, Any]], bool]:
+        """For each group its cells, and its first runs when it is open; and whether there are more groups."""
+        by = self.asked.group
+        assert by is not None
+        groups, are_more = groups_of(self.found, by, columns)
+        shown = []
+        for group in groups:
+            is_open = group.address in self.opened
+            rows: list[Run] = []
+            if is_open:
+                wanted = replace(self.asked.wanted, group=(by, group.value))
+                rows = self.rows(Found(self.scope, wanted).keys(0, PAGE_SIZE), columns)
+            others = [text for text in self.opened if text != group.address]
+            shown.append(
+                {
+                    "group": group,
+                    "cells": [
+                        stats_cell(group.stats.get(column)) if column.kind == "metric" else "" for column in columns
+                    ],
+                    "rows": rows,
+                    "is_open": is_open,
+                    "toggle": self.address(open=others if is_open else [*others, group.address]),
+                    "all": self.address(only=group.address, open=None) if group.count > len(rows) else "",
+                }
+            )
+        return shown, are_more
 
     def _page_number(self) -> int:
         text = self.query.get("page", "")

@@ -177,3 +177,40 @@ def test_readers_choose_only_to_compare(client: Client, runs: list[Run], reader:
     answer = client.post("/w/lab/runs/bulk/", {"action": "trash", "run": runs[0].uid}, follow=True)
     assert "you are reader" in answer.content.decode()
     assert Run.objects.kept().count() == 3
+
+
+def test_groups_have_counts_and_what_their_metrics_come_to(client: Client, runs: list[Run], make_run: MakeRun) -> None:
+    make_run()
+    html = table(client, group="params.kernel")
+    found = re.findall(r'class="group-name">([^<]*)</span></a> <span[^>]*>([^<]*)</span>', html)
+    assert found == [("rbf", "2 runs"), ("none", "1 run"), ("poly", "1 run")]
+    assert re.search(r"0\.6<div[^>]*>0\.3 to 0\.9</div>", html)
+    assert not numbers(html)
+    assert numbers(table(client, group="params.kernel", open="=rbf", sort="metrics.loss")) == [1, 3]
+    assert numbers(table(client, group="params.kernel", open=["=poly", "none", "=gone"])) == [4, 2]
+    assert numbers(table(client, group="params.kernel", only="=rbf")) == [3, 1]
+    assert numbers(table(client, group="params.kernel", only="none")) == [4]
+    assert "max: " not in html and "0.9" in table(client, group="tags.team", c="max(metrics.loss)")
+
+
+@pytest.mark.parametrize(
+    ("group", "value", "expected"),
+    [
+        ("status", "=Failed", [3]),
+        ("user", "=olga", [3, 2, 1]),
+        ("environment", "none", [3, 2, 1]),
+        ("environment", "=1", []),
+        ("script", "=train.py", [3, 2, 1]),
+        ("tags.team", "none", [3]),
+    ],
+)
+def test_runs_are_grouped_by_what_they_have(
+    client: Client, runs: list[Run], group: str, value: str, expected: list[int]
+) -> None:
+    assert "group-name" in table(client, group=group)
+    assert numbers(table(client, group=group, only=value)) == expected
+
+
+def test_a_group_that_is_none_is_said(client: Client, runs: list[Run]) -> None:
+    for group, value in (("environment", "=x"), ("environment", "=" + "9" * 30), ("status", "Failed")):
+        assert "There is no group" in client.get(IRIS, {"group": group, "only": value}).content.decode()
