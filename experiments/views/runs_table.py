@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 from django.db.models import Prefetch
@@ -112,6 +113,15 @@ class RunsTable:
         return runs.filter(experiment=self.experiment) if self.experiment else runs
 
     @cached_property
+    def here(self) -> str:
+        """The page's path. The request's own is decoded, and names with slashes are quoted twice."""
+        return (
+            self.experiment.get_absolute_url()
+            if self.experiment
+            else reverse("runs", args=[self.request.workspace.name])
+        )
+
+    @cached_property
     def parent(self) -> Run | None:
         uid = self.query.get("parent", "").replace("\0", "")
         return self.everything.select_related("workspace", "experiment").filter(uid=uid).first() if uid else None
@@ -203,7 +213,15 @@ class RunsTable:
         """What the table can be had as, and where."""
         place = [self.request.workspace.name, *([self.experiment.name] if self.experiment else [])]
         page = "experiment-export" if self.experiment else "runs-export"
-        return [(label, reverse(page, args=[*place, kind]) + self.address()) for kind, label in EXPORTS]
+        return [
+            (label, reverse(page, args=[*place, kind]) + self.address())
+            for kind, label in EXPORTS
+            if kind != "parquet" or self.writes_parquet
+        ]
+
+    @property
+    def writes_parquet(self) -> bool:
+        return find_spec("arro3") is not None
 
     @property
     def plain_columns(self) -> str:
@@ -326,7 +344,7 @@ class RunsTable:
             "is_live": not groups and any(not run.is_final for run in rows),  # groups are read at leisure
             "may_submit": request.role.includes(Role.CONTRIBUTOR),
             "has_runs": bool(rows or groups) or self.everything.exists(),
-            "unfiltered": self.address(q=None, status=None),
+            "unfiltered": self.here + self.address(q=None, status=None),
             "kept": [
                 (name, value)
                 for name in (*PARAMETERS, "parent", "view", "only", "open")

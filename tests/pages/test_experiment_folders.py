@@ -57,6 +57,12 @@ def test_every_name_has_a_page_whose_breadcrumbs_lead_up(client: Client, name: s
         assert link
         assert client.get(link[1]).status_code == 200
     assert client.get(f"{address}export/csv/").status_code == 200
+    page = answer.content.decode()
+    for link in re.findall(r'(?:hx-get|action|href)="(/w/lab/experiments/[^"?]+/)', page):
+        kind = client.get(link).status_code
+        assert kind == (405 if link.endswith(("edit/", "archive/", "delete/")) else 200), link
+    nothing = client.get(address, {"q": "zzz"}).content.decode()
+    assert f'href="{address}?">Clear the filters' in nothing.replace("&amp;", "&")
 
 
 def test_names_that_only_have_slashes_are_no_folders() -> None:
