@@ -10,16 +10,13 @@ from experiments.views import (
     datasets,
     environments,
     experiments,
+    export,
     overview,
     retention,
     runs,
-    submit,
-    trash,
-    export,
-    overview,
-    runs,
     saved_views,
     submit,
+    trash,
 )
 from mlportal.api import converters
 

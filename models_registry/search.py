@@ -9,9 +9,9 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from experiments.search import BadSearch
 from experiments.search.compare import moment_matches, number_matches, text_matches
-from experiments.search.tree import as_q
 from experiments.search.grammar import Comparison, parse_filter, parse_order
 from experiments.search.pairs import PairValue
+from experiments.search.tree import as_q
 from models_registry.models import ModelVersion, RegisteredModel
 
 KINDS: Final = ("attribute", "tag")
@@ -82,7 +82,7 @@ def _filtered(
         return matches
 
     by_kind: dict[str, Callable[[Comparison], Q]] = {"attribute": attribute, "tag": tag}
-    return rows.filter(as_q(condition, by_kind))
+    return rows.filter(as_q(condition, lambda comparison: by_kind[comparison.field.kind](comparison)))
 
 
 def _orders(texts: Sequence[str], known: Mapping[str, F]) -> list[Any]:

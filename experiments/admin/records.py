@@ -338,6 +338,8 @@ class RetentionRuleAdmin(RecordAdmin):
     list_select_related = ("workspace", "experiment")
     search_fields = ("experiment__name", "workspace__name")
     date_hierarchy = "created_at"
+
+
 @admin.register(SavedView)
 class SavedViewAdmin(RecordAdmin):
     list_display = ("name", "workspace", "experiment", "created_by", "updated_at")

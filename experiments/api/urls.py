@@ -3,8 +3,8 @@
 from django.urls import path
 
 from experiments.api import (
-    compare,
     bulk,
+    compare,
     compute,
     data,
     datasets,

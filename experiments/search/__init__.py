@@ -8,8 +8,8 @@ from .attributes import ATTRIBUTES, MLFLOW_STATUS
 from .experiments import search_experiments
 from .found import FEW, GROUPED, Found, Wanted
 from .grammar import STATS, Field
-from .logged_models import ModelOrder, OnDataset, search_logged_models
 from .groups import Group, groups_of, value_of_address
+from .logged_models import ModelOrder, OnDataset, search_logged_models
 from .runs import search_runs
 from .tokens import BadSearch
 from .values import Names, values_of
@@ -28,14 +28,14 @@ __all__ = [
     "Field",
     "Found",
     "Group",
+    "ModelOrder",
     "Names",
+    "OnDataset",
     "Wanted",
     "groups_of",
     "search_experiments",
+    "search_logged_models",
     "search_runs",
     "value_of_address",
     "values_of",
-    "ModelOrder",
-    "OnDataset",
-    "search_logged_models",
 ]

@@ -14,8 +14,9 @@ from experiments.status import RunStatus
 from .attributes import MLFLOW_STATUS, MOMENTS, NAME_TAG, NUMBERS, PARENT_TAG, RELATED, TEXTS, attribute_named
 from .best import column_of
 from .compare import matches, moment_matches, number_matches, text_matches
-from .grammar import And, Comparison, Condition, Not
+from .grammar import And, Comparison, Condition
 from .tokens import BadSearch
+from .tree import as_q
 
 KINDS: Final = ("attribute", "dataset", "metric", "param", "tag")
 MODELS: Final[dict[str, type[Parameter | Tag]]] = {"param": Parameter, "tag": Tag}
@@ -31,14 +32,7 @@ class Conditions:
 
     def __call__(self, condition: Condition) -> Q:
         """Raises BadSearch."""
-        if isinstance(condition, Not):
-            return ~self(condition.part)
-        if isinstance(condition, Comparison):
-            return self._comparison(condition)
-        parts = Q()
-        for part in condition.parts:
-            parts = parts & self(part) if isinstance(condition, And) else parts | self(part)
-        return parts
+        return as_q(condition, self._comparison)
 
     def _comparison(self, comparison: Comparison) -> Q:
         kind = comparison.field.kind

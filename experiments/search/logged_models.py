@@ -11,10 +11,10 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from experiments.models import LoggedModel, LoggedModelMetric
 
 from .compare import moment_matches, number_matches, text_matches
-from .tree import as_q
 from .grammar import Comparison, parse_filter, parse_order
 from .pairs import PairValue
 from .tokens import BadSearch
+from .tree import as_q
 
 KINDS: Final = ("attribute", "metric", "param", "tag")
 TEXTS: Final = {
@@ -64,7 +64,7 @@ def search_logged_models(
             return Q(Exists(rows.filter(_on(datasets)).order_by()))
 
         by_kind = {"attribute": _attribute, "metric": metric, "param": _pair("params"), "tag": _pair("tags")}
-        models = models.filter(as_q(condition, by_kind))
+        models = models.filter(as_q(condition, lambda comparison: by_kind[comparison.field.kind](comparison)))
     keys: list[Any] = []
     for order in orders:
         value = _value_of(order)

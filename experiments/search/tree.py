@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from django.db.models import Q
 
 from .grammar import And, Comparison, Condition, Not
 
 
-def as_q(condition: Condition, by_kind: Mapping[str, Callable[[Comparison], Q]]) -> Q:
-    """`by_kind` says for each kind of field how a comparison of it is asked."""
+def as_q(condition: Condition, ask: Callable[[Comparison], Q]) -> Q:
+    """`ask` says how one comparison is asked."""
     if isinstance(condition, Not):
-        return ~as_q(condition.part, by_kind)
+        return ~as_q(condition.part, ask)
     if isinstance(condition, Comparison):
-        return by_kind[condition.field.kind](condition)
+        return ask(condition)
     parts = Q()
     for part in condition.parts:
-        parts = parts & as_q(part, by_kind) if isinstance(condition, And) else parts | as_q(part, by_kind)
+        parts = parts & as_q(part, ask) if isinstance(condition, And) else parts | as_q(part, ask)
     return parts

@@ -61,6 +61,7 @@ from experiments.services.metrics import (
     series,
     write_batch,
 )
+from experiments.services.moving import move_runs
 from experiments.services.purging import Plan, models_of, plan_purge, purge_runs, why_staying
 from experiments.services.retention import (
     Preview,
@@ -72,7 +73,6 @@ from experiments.services.retention import (
     set_rule,
     update_rule,
 )
-from experiments.services.moving import move_runs
 from experiments.services.runs import (
     add_properties,
     cancel_run,
@@ -128,10 +128,9 @@ __all__ = [
     "PhaseSpan",
     "Plan",
     "Preview",
-    "Taken",
-    "Usage",
     "Refused",
     "Taken",
+    "Usage",
     "act_on_runs",
     "add_artifacts",
     "add_data_files",

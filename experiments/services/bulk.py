@@ -8,8 +8,9 @@ from django.db.models import QuerySet
 
 from experiments.models import Run
 from experiments.services.moving import move_runs
-from experiments.services.runs import cancel_run, remove_tags, set_tags, trash_run
+from experiments.services.runs import cancel_run, remove_tags, set_tags
 from experiments.services.submit import clean_tags, get_or_make_experiment
+from experiments.services.trash import trash_run
 from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require

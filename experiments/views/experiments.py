@@ -133,8 +133,7 @@ def _experiment(request: WorkspaceRequest, name: str) -> Experiment:
 def _recent_runs(experiments: list[int]) -> dict[int, list[Run]]:
     """The newest runs of each experiment, oldest first, by the experiment's id."""
     newest_first = Window(RowNumber(), partition_by="experiment", order_by=F("pk").desc())
-    runs = Run.objects.kept().filter(experiment__in=[experiment.pk for experiment in experiments])
-    runs = Run.objects.filter(experiment__in=experiments)
+    runs = Run.objects.kept().filter(experiment__in=experiments)
     chosen = runs.annotate(place=newest_first).filter(place__lte=RECENT).select_related("workspace", "experiment")
     grouped: dict[int, list[Run]] = {}
     for run in chosen.order_by("pk"):

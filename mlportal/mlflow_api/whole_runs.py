@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db import connection
 
 from experiments.models import LoggedDataset, Metric, Parameter, Run, Tag
-from experiments.search.runs import NAME_TAG, PARENT_TAG
+from experiments.search.attributes import NAME_TAG, PARENT_TAG
 from mlportal.mlflow_api import logged_models
 from mlportal.mlflow_api.call import Json
 from mlportal.mlflow_api.shapes import ROW, info_of, name_of, number, pairs

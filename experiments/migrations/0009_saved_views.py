@@ -12,7 +12,7 @@ import mlportal.uid
 class Migration(migrations.Migration):
     dependencies = [
         ("access", "0001_initial"),
-        ("experiments", "0006_fruitless_attempts"),
+        ("experiments", "0008_retention"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
