@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from experiments import services
 from experiments.models import EnvironmentVersion, Experiment, Parameter, Run, Tag
+from experiments.services import comparing
 from experiments.services.comparing.chosen import NEWEST
 from experiments.services.compute import ensure_local_target
 from experiments.status import RunStatus
@@ -400,3 +401,14 @@ def test_no_file_of_a_run_elsewhere_is_read(client: Client, two: tuple[Run, Run]
     Run.objects.filter(pk=two[1].pk).update(deleted_at=timezone.now())
     client.force_login(owner)
     assert file_of(client, *two, "train.py").status_code == 404
+
+
+def test_whoever_asks_gets_only_what_they_may_see(make_run: MakeRun, reader: User, stranger: User) -> None:
+    """Whatever the page or the API has let in before."""
+    parent = make_run()
+    child = make_run(parent=parent)
+    for person, seen in ((reader, [child]), (stranger, [])):
+        assert comparing.compared_runs(child.workspace, [child.uid], by=person).runs == seen
+        assert comparing.family_of(parent, by=person) == [run.uid for run in seen]
+        assert bool(comparing.newest_of(parent.experiment, by=person)) is bool(seen)
+        assert comparing.find_runs(child.workspace, "", besides=[parent.uid], most=9, by=person) == seen
