@@ -46,6 +46,9 @@ demo: setup  ## the article, from submit to prediction, told step by step
 bench: setup-dev  ## the figures of the main job and of the client
 	@short=0; for name in main_job sdk; do $(BIN)/python -m benchmarks.$$name || short=1; done; exit $$short
 
+bench-table: setup-dev  ## how long the table of 100,000 runs takes, by filter and order
+	@$(BIN)/python -m benchmarks.runs_table
+
 bench-tracking: setup-dev  ## the figures of tracking, beside `mlflow server`
 	@$(BIN)/python -m benchmarks.tracking
 
@@ -58,4 +61,4 @@ lock: setup-dev  ## renew requirements.lock and requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--python-version 3.11 --upgrade pyproject.toml --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
-.PHONY: help run setup setup-dev test fuzz lint demo bench bench-tracking vendor lock
+.PHONY: help run setup setup-dev test fuzz lint demo bench bench-table bench-tracking vendor lock

@@ -8,7 +8,7 @@ from .attributes import ATTRIBUTES, MLFLOW_STATUS
 from .experiments import search_experiments
 from .found import FEW, GROUPED, Found, Wanted
 from .grammar import STATS, Field
-from .groups import Group, groups_of, value_of_address
+from .groups import Group, groups_of, label_of_value, value_of_address
 from .logged_models import ModelOrder, OnDataset, search_logged_models
 from .runs import search_runs
 from .tokens import BadSearch
@@ -33,6 +33,7 @@ __all__ = [
     "OnDataset",
     "Wanted",
     "groups_of",
+    "label_of_value",
     "search_experiments",
     "search_logged_models",
     "search_runs",

@@ -64,7 +64,7 @@ def groups_of(found: Found, by: Field, columns: Sequence[Field]) -> tuple[list[G
         .annotate(group=value)
         .values("group")
         .annotate(runs=Count("pk"))
-        .order_by("-runs", "group")
+        .order_by("-runs", F("group").asc(nulls_last=True))
     )
     counted = [(row["group"], row["runs"]) for row in rows[: MOST + 1]]
     groups = {value: Group(_text(value), _text(value) or "", count) for value, count in counted[:MOST]}
@@ -96,7 +96,19 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+def label_of_value(by: Field, value: str) -> str:
+    """A group's value as people read it."""
+    if by != ENVIRONMENT:
+        return value
+    version = EnvironmentVersion.objects.filter(pk=value).select_related("environment").first()
+    return _version_words(version) if version else value
+
+
 def _name_environments(groups: dict[Any, Group]) -> None:
     versions = EnvironmentVersion.objects.filter(pk__in=[key for key in groups if key is not None])
     for version in versions.select_related("environment"):
-        groups[version.pk].label = f"{version.environment.name}:{version.version}"
+        groups[version.pk].label = _version_words(version)
+
+
+def _version_words(version: EnvironmentVersion) -> str:
+    return f"{version.environment.name}:{version.version}"

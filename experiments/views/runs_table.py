@@ -27,6 +27,7 @@ from experiments.search import (
     Names,
     Wanted,
     groups_of,
+    label_of_value,
     value_of_address,
     values_of,
 )
@@ -145,7 +146,8 @@ class RunsTable:
 
     @property
     def only_label(self) -> str:
-        return (self.only or "").removeprefix("=") if self.only != "none" else "none"
+        by, value = self.asked.wanted.group or (None, None)
+        return label_of_value(by, value) if by and value is not None else "none"
 
     @property
     def all_groups(self) -> str:

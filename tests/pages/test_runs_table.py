@@ -183,7 +183,7 @@ def test_groups_have_counts_and_what_their_metrics_come_to(client: Client, runs:
     make_run()
     html = table(client, group="params.kernel")
     found = re.findall(r'class="group-name">([^<]*)</span></a> <span[^>]*>([^<]*)</span>', html)
-    assert found == [("rbf", "2 runs"), ("none", "1 run"), ("poly", "1 run")]
+    assert found == [("rbf", "2 runs"), ("poly", "1 run"), ("none", "1 run")]
     assert re.search(r"0\.6<div[^>]*>0\.3 to 0\.9</div>", html)
     assert not numbers(html)
     assert numbers(table(client, group="params.kernel", open="=rbf", sort="metrics.loss")) == [1, 3]
