@@ -171,6 +171,7 @@ class RunSerializer(RunRowSerializer):
     class Meta(RunRowSerializer.Meta):
         fields = [
             *RunRowSerializer.Meta.fields,
+            "deleted_at",
             "phases",
             "failure",
             "snapshot",

@@ -67,7 +67,7 @@ def plan_purge(
     if everything:
         asked, experiments = inside, list(trashed_experiments(workspace))
     else:
-        asked = inside.filter(pk__in=[run.pk for run in runs]) | inside.filter(experiment__in=experiments)
+        asked = inside.with_keys(run.pk for run in runs) | inside.filter(experiment__in=experiments)
     stuck = blocked(workspace)
     # Keys, and not one query in another: SQLite takes only so many.
     going = set(asked.with_descendants().trashed().values_list("pk", flat=True))

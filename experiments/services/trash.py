@@ -131,7 +131,12 @@ class Deadline(NamedTuple):
 
     def of(self, deleted_at: datetime | None, experiment_id: int) -> datetime | None:
         days = self.days(experiment_id)
-        return None if days is None or deleted_at is None else deleted_at + timedelta(days=days)
+        if days is None or deleted_at is None:
+            return None
+        try:
+            return deleted_at + timedelta(days=days)
+        except OverflowError:  # beyond the year 9999
+            return None
 
 
 def deadlines(workspace: Workspace) -> Deadline:

@@ -74,6 +74,7 @@ def test_a_run_that_goes_on_is_not_offered_to_the_trash(
 def test_an_empty_trash_says_what_it_is_for(get: Ask, workspace: Workspace, reader: User, stranger: User) -> None:
     html = text(get(reader, "trash/"))
     assert "The trash is empty" in html and "Empty the trash" not in html
+    assert get(reader, f"trash/rules/{10**30}/").status_code == 404
     for path in ("trash/", "trash/delete/?all=1", "trash/rules/", "trash/rules/new/"):
         assert get(stranger, path).status_code == 404
     assert 'href="/w/lab/trash/"' in text(get(reader, "experiments/"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -250,6 +252,29 @@ def test_rules_say_how_long_their_trash_is_kept(
     assert due["kept"] is None and due["iris"] is not None and due["iris"] < timezone.now()
     purging.expire()
     assert set(Run.objects.all()) == {runs["wine"], runs["kept"]}
+
+
+def test_folders_of_runs_that_are_gone_are_removed(
+    make_run: MakeRun, workspace: Workspace, settings: Any, tmp_path: Path
+) -> None:
+    """Such as the one whose outputs the disk had no room for, which is kept as long as its run is."""
+    settings.RUNS_DIR = tmp_path
+    kept = make_run(failure={"reason": "disk_full"}).uid
+    gone, young, other = "a" * 32, "b" * 32, "somebody's"
+    for name in (kept, gone, young, other):
+        (tmp_path / name).mkdir()
+        if name != young:
+            os.utime(tmp_path / name, (0, 0))
+    reaping.sweep_run_folders()
+    assert {path.name for path in tmp_path.iterdir()} == {kept, young, other}
+
+
+def test_a_trash_that_is_kept_for_ages_has_no_end(make_run: MakeRun, owner: User, settings: Any) -> None:
+    run = trashed(make_run(), owner)
+    settings.TRASH_SECONDS = 10**12
+    assert services.deadlines(run.workspace).of(run.deleted_at, run.experiment_id) is None
+    purging.expire()
+    assert Run.objects.exists()
 
 
 def test_more_runs_are_no_more_queries_to_plan(make_run: MakeRun, owner: User, workspace: Workspace) -> None:
