@@ -61,5 +61,7 @@ class RuleForm(forms.Form):
     def refuse(self, error: PortalError) -> None:
         """The refusal beside its field, or above the form."""
         field = error.details.get("field")
-        self.add_error(field if field in self.fields else None, error.message)
-        styled(self)
+        if field not in self.fields:
+            return self.add_error(None, error.message)
+        self.add_error(field, error.message)
+        self.fields[field].widget.attrs["class"] += " is-invalid"

@@ -14,7 +14,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -262,10 +262,11 @@ def _delete_rows(purge: Purge, pks: Sequence[int]) -> dict[str, datetime]:
     return moments
 
 
-def _delete_places(experiments: object) -> None:
-    """Experiments that went to the trash, and that no run came to since."""
-    rows = experiments.exclude(deleted_at=None).filter(runs=None)  # type: ignore[attr-defined]
-    rows.model.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()
+def _delete_places(experiments: QuerySet[Experiment]) -> None:
+    """Those that went to the trash, and that no run came to since."""
+    lock_experiments(set(experiments.values_list("pk", flat=True)))
+    left = experiments.exclude(deleted_at=None).filter(runs=None).values_list("pk", flat=True)
+    Experiment.objects.filter(pk__in=list(left)).delete()
 
 
 def _end(purge: Purge) -> None:
