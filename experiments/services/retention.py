@@ -128,7 +128,7 @@ def preview(rule: RetentionRule) -> Preview:
     choice = _choose(rule)
     return Preview(
         runs=choice.moving,
-        freed_bytes=freed_bytes(Run.objects.with_keys(choice.moving)),
+        freed_bytes=_freed(rule, choice.moving),
         looked_at=choice.looked_at,
         kept=choice.kept,
         notes=choice.notes,
@@ -275,6 +275,12 @@ def _move(rule: RetentionRule, pks: Iterable[int], now: datetime) -> int:
     return Run.objects.with_keys(locked.keys() - staying).update(
         deleted_at=now, deleted_by=None, deleted_why=why, revision=F("revision") + 1
     )
+
+
+def _freed(rule: RetentionRule, moving: list[int]) -> int:
+    """What these add to what an empty trash frees: bytes that only runs in the trash have, too, go with the last of them."""
+    there = list(Run.objects.trashed().filter(workspace=rule.workspace_id).values_list("pk", flat=True))
+    return freed_bytes(Run.objects.with_keys([*there, *moving])) - freed_bytes(Run.objects.with_keys(there))
 
 
 def _record(action: str, rule: RetentionRule, by: User) -> None:

@@ -47,6 +47,15 @@ def test_finished_runs_of_an_age_go(make_run: MakeRun, rule: Any) -> None:
     assert AuditEvent.objects.filter(action="retention.apply").count() == 1
 
 
+def test_bytes_that_only_the_trash_shares_count_as_freed(make_run: MakeRun, rule: Any, owner: User) -> None:
+    first, second = (make_run(days=50, files={"outputs/a": b"a" * 10}) for _ in range(2))
+    make_run(files={"outputs/b": b"b" * 5})
+    make_run(days=50, files={"outputs/b": b"b" * 5})
+    services.trash_run(first, by=owner)
+    told = services.preview(rule(older_than_days=10))
+    assert (second.pk in told.runs, len(told.runs), told.freed_bytes) == (True, 2, 10)
+
+
 @pytest.mark.parametrize(("direction", "expected"), [("max", {2, 3}), ("min", {0, 1})])
 def test_the_best_of_each_experiment_stay(make_run: MakeRun, rule: Any, direction: str, expected: set[int]) -> None:
     runs = [make_run(metrics={"acc": value}) for value in (0.1, 0.2, 0.8, 0.9)]
