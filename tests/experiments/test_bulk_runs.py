@@ -11,6 +11,7 @@ from experiments.models import ComputeTarget, Experiment, Run, Tag
 from mlportal.access.models import AuditEvent, User, Workspace
 from mlportal.access.services import create_workspace
 from mlportal.errors import BadInput, Conflict, NotAllowed
+from mlportal.mlflow_api.shapes import run_json
 from tests.conftest import MakeRun
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +34,8 @@ def test_numbers_count_on_and_children_go_with_their_parents(make_run: MakeRun, 
     assert make_run().number == 5, "a number that is gone is not given twice"
     assert AuditEvent.objects.get(action="run.move").details == {"experiment": "to", "former": "iris"}
     parent.refresh_from_db()
+    told = run_json(parent)
+    assert told["info"]["experiment_id"] == str(place("to").pk), "MLflow's clients see it there, too"
     assert services.move_runs([parent], place("to"), by=owner) == 0
     assert place("to").last_number == 4
 
