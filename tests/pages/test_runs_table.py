@@ -214,3 +214,15 @@ def test_runs_are_grouped_by_what_they_have(
 def test_a_group_that_is_none_is_said(client: Client, runs: list[Run]) -> None:
     for group, value in (("environment", "=x"), ("environment", "=" + "9" * 30), ("status", "Failed")):
         assert "There is no group" in client.get(IRIS, {"group": group, "only": value}).content.decode()
+
+
+@pytest.mark.parametrize("query", [{}, {"group": "params.kernel"}, {"sort": "metrics.loss", "q": "metrics.loss > 0"}])
+def test_a_table_is_drawn_anew_only_when_something_changed(
+    client: Client, runs: list[Run], query: dict[str, str], make_run: MakeRun
+) -> None:
+    state = re.search(r"known=(\w+)", table(client, **query))
+    assert state
+    known = {**query, "known": state[1]}
+    assert client.get(IRIS, known, headers={"HX-Request": "true"}).status_code == 204
+    make_run(metrics={"loss": 0.7}, params={"kernel": "rbf"})
+    assert client.get(IRIS, known, headers={"HX-Request": "true"}).status_code == 200
