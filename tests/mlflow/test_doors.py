@@ -27,7 +27,7 @@ READS |= {f"{method} {pattern}" for method, pattern, kind in NAMED if kind == "_
 
 
 TAG_OF_MODEL = "logged-models/(?P<model_id>[^/]+)/tags/(?P<key>.+)"
-MODELS: list[str] = []  # the logged model of the run
+MODELS: list[str] = []  # the logged model of the run, and where the files of its version are
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +42,11 @@ def run(lab: dict[str, Mlflow]) -> str:
     lab["carl"].post("runs/log-metric", run_id=run, key="m", value=1, timestamp=1)
     assert lab["carl"].put(f"0/{run}/artifacts/a.txt", b"x").status_code == 200
     made = lab["carl"].post("logged-models", experiment_id="0", source_run_id=run, name="svc")
-    MODELS[:] = [made["model"]["info"]["model_id"]]
     lab["carl"].post("registered-models/create", name="new")
     source = f"mlflow-artifacts:/0/{run}/artifacts/a.txt"
     lab["carl"].post("model-versions/create", name="new", source=source, run_id=run)
+    uri = lab["carl"].get("model-versions/get-download-uri", name="new", version="1")["artifact_uri"]
+    MODELS[:] = [made["model"]["info"]["model_id"], uri.removeprefix("mlflow-artifacts:/")]
     lab["carl"].post("registered-models/alias", name="new", alias="champion", version="1")
     return run
 
@@ -62,12 +63,12 @@ def everything(api: Mlflow, run: str) -> list[tuple[str, httpx.Response]]:
     for method, path in ROUTES:
         send = {"params": given} if method == "GET" else {"json": given}
         answers.append((f"{method} {path}", api.http.request(method, api.url(path), **send)))  # type: ignore[arg-type]
-    (model,) = MODELS
+    model, version = MODELS
     for method, pattern, _ in NAMED:
         path = re.sub(r"\(\?P<key>.*?\)", "k", re.sub(r"\(\?P<model_id>.*?\)", model, pattern))
         send = {} if method == "GET" else {"json": {"status": "LOGGED_MODEL_READY", "tags": [], "params": []}}
         answers.append((f"{method} {pattern}", api.http.request(method, api.url(path), **send)))  # type: ignore[arg-type]
-    for place in (f"0/models/{model}/artifacts/b.txt", "models/1/1/b.txt"):
+    for place in (f"0/models/{model}/artifacts/b.txt", f"{version}/b.txt"):
         answers.append(("PUT file", api.put(place, b"x")))
         answers.append(("DELETE file", api.http.delete(api.url(f"mlflow-artifacts/artifacts/{place}"))))
     files = f"0/{run}/artifacts"
