@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from models_registry.views import catalogue, deployments, models, uploads
+from models_registry.views import catalogue, deployments, emptying, models, uploads
 
 urlpatterns = [
+    path("empty/", emptying.empty, name="workspace-empty"),
     path("models/", models.models, name="models"),
     path("new-model/", uploads.new, name="model-new"),
     path("models/<str:name>/", models.model, name="model"),

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from models_registry.api import deployments, models
+from models_registry.api import deployments, emptying, models
 
 urlpatterns = [
+    path("empty/", emptying.Empty.as_view()),
     path("models/", models.Models.as_view()),
     path("models/<name:name>/", models.ModelDetail.as_view()),
     path("models/<name:name>/versions/", models.Versions.as_view()),

@@ -17,6 +17,7 @@ from models_registry.services.deployments import (
     stop,
     update,
 )
+from models_registry.services.emptying import empty_workspace
 from models_registry.services.environments import environment_for
 from models_registry.services.files import main_file, open_file
 from models_registry.services.keys import is_key, keys, regenerate_key
@@ -42,6 +43,7 @@ __all__ = [
     "delete_model",
     "delete_version",
     "deploy",
+    "empty_workspace",
     "environment_for",
     "example_request",
     "is_key",

@@ -21,6 +21,7 @@ ACTIONS = {
     "experiment-archive": "post experiments/{name}/archive/",
     "experiment-restore": "post experiments/{name}/restore/",
     "experiment-delete": "delete experiments/{name}/",
+    "workspace-empty": "post empty/",
     "runs-bulk": "post runs/bulk/",
     "view-save": "post views/",
     "view-change": "patch views/{uid}/",

@@ -11,7 +11,7 @@ from experiments.models import ComputeTarget, Experiment, Run, Tag
 from mlportal.access.models import AuditEvent, User, Workspace
 from mlportal.access.services import create_workspace
 from mlportal.errors import BadInput, Conflict, NotAllowed
-from mlportal.mlflow_api.shapes import run_json
+from mlportal.mlflow_api.whole_runs import run_json
 from tests.conftest import MakeRun
 
 pytestmark = pytest.mark.django_db
