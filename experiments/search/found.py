@@ -22,6 +22,7 @@ from .tokens import BadSearch
 from .words import is_search, with_words
 
 FEW: Final = 5000  # runs that are looked at one by one
+RARE: Final = 6 * FEW  # values that are gathered sooner than looked for in one run after the other
 _ORDERED_BY: Final = ("attribute", "metric", "param", "tag")
 
 
@@ -105,7 +106,7 @@ class Found:
     def _is_common(self) -> bool:
         """Whether so many runs match, as far as can be seen at once, that the next ones that do are near anyway."""
         condition = self._wanted.condition
-        return self._is_small or (condition is not None and not is_rare(condition, FEW))
+        return self._is_small or (condition is not None and not is_rare(condition, RARE))
 
     @cached_property
     def _first(self) -> list[int]:
