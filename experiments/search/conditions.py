@@ -76,11 +76,14 @@ class Conditions:
 
 
 def is_rare(condition: Condition, most: int) -> bool:
-    """Whether no more than `most` runs of all workspaces can match, as a look at an index of values shows."""
+    """Whether those that match are gathered sooner than met one after the other: no more than `most` runs of all workspaces
+    can match, as a look at an index of values shows."""
     if isinstance(condition, And):
         return any(is_rare(part, most) for part in condition.parts)
     if not isinstance(condition, Comparison):
         return False
+    if condition.field.kind in MODELS and condition.sign in ("LIKE", "ILIKE", "!="):
+        return True  # nothing tells how many; to go through all values once is never much
     rows = _rows_with(condition)
     return rows is not None and rows.values("pk")[: most + 1].count() <= most
 
