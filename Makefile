@@ -27,7 +27,7 @@ $(VENV)/dev-%: requirements-dev.lock
 
 test: setup-dev  ## every test
 	@$(BIN)/python -m tests.machine
-	@$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 fuzz: setup-dev  ## the API against what nobody thought of, FUZZ_SECONDS (600) for each of four callers
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} $(BIN)/pytest tests/api/test_fuzz.py
