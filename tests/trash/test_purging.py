@@ -16,7 +16,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from experiments import services
-from experiments.models import Artifact, Experiment, MetricChunk, Purge, RetentionRule, Run, Snapshot, UploadedBlob
+from experiments.models import (
+    Artifact,
+    Experiment,
+    LoggedModel,
+    MetricChunk,
+    Purge,
+    RetentionRule,
+    Run,
+    Snapshot,
+    UploadedBlob,
+)
 from experiments.services import purging, reaping
 from mlportal.access.models import AuditEvent, User, Workspace
 from mlportal.blobs import services as blobs
@@ -60,6 +70,25 @@ def test_rows_files_and_bytes_are_gone_and_counted(make_run: MakeRun, owner: Use
     asked, told = AuditEvent.objects.filter(action__startswith="run.purge").order_by("pk")
     assert (asked.actor, asked.subject, asked.details["expected_bytes"]) == (owner, run.uid, 1050)
     assert (told.action, told.actor, told.details["freed_bytes"]) == ("run.purged", owner, 1050)
+
+
+def test_what_it_logged_as_a_model_goes_with_it(
+    make_run: MakeRun, owner: User, workspace: Workspace, purge: Carried
+) -> None:
+    run, other = make_run(files={"outputs/s": b"s" * 100}), make_run()
+    content = {"own": b"o" * 7, "shared": b"s" * 100, "others": b"t" * 30}
+    for place in (run, other):
+        model = services.create_logged_model(place.experiment, name="svc", run=place, by=owner)
+        for name in ("own", "shared", "others") if place == run else ("others",):
+            services.put_model_file(model, name, blobs.put(io.BytesIO(content[name])), by=owner)
+    trashed(run, owner)
+    (told,) = services.trashed_runs(workspace)
+    services.tell_trashed(workspace, [told])
+    assert told.freed_bytes == services.usage(workspace).trash == 107  # type: ignore[attr-defined]
+    assert services.usage(workspace).runs == 137
+    done = purge(run)
+    assert (done.expected_bytes, done.freed_bytes) == (107, 107)
+    assert LoggedModel.objects.get().run == other and services.usage(workspace).runs == 30
 
 
 def test_bytes_that_something_else_refers_to_stay(
