@@ -27,8 +27,9 @@ Measured = dict[str, float]
 class Tracking:
     """Without the time that MLflow's client takes itself."""
 
-    def __init__(self, port: int, token: str = "") -> None:
+    def __init__(self, port: int, token: str = "", workspace: str = "") -> None:
         self.port, self.token = port, token
+        self._base = f"/w/{workspace}" if workspace else ""
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
         self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
 
@@ -36,7 +37,7 @@ class Tracking:
         return self.raw(method, path, json.dumps(body).encode() if body is not None else None)
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        address = path if path.startswith("/") else f"/api/2.0/mlflow/{path}"
+        address = path if path.startswith("/") else f"{self._base}/api/2.0/mlflow/{path}"
         try:
             self._http.request(method, address, body, self._headers)
             answer = self._http.getresponse()
