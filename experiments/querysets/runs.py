@@ -13,7 +13,7 @@ from django.db.models import Count, DateTimeField, ExpressionWrapper, F, OuterRe
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Now
 
-from experiments.status import RUN_ACTIVE, RUN_MOMENTS, RUN_MOVES, RUN_OWNED, RunStatus
+from experiments.status import RUN_ACTIVE, RUN_FINAL, RUN_MOMENTS, RUN_MOVES, RUN_OWNED, RunStatus
 from mlportal.access.principals import RunPrincipal
 from mlportal.access.querysets import WorkspaceScoped
 from mlportal.errors import IllegalMove, StaleState
@@ -124,6 +124,28 @@ class RunQuerySet(WorkspaceScoped["Run"]):
             if not won:
                 raise StaleState(f"Run {run.uid} was changed by somebody else first.")
             run.events.create(old=old, new=new, reason=reason[:2000], actor=by)
+        run.refresh_from_db()
+
+    def bring_in(self, run: Run, *, reason: str, by: Any) -> None:
+        """The other writer of a status: a run that happened elsewhere is stored as it ended there, with one event that says
+        where it is from. It has no compute target, so that no worker takes it, and is running or final.
+        """
+        if run.compute_target_id is not None or run.status not in {*RUN_FINAL, RunStatus.RUNNING}:
+            raise IllegalMove("A run from elsewhere is running or final, and has no compute target.", new=run.status)
+        with transaction.atomic():
+            run.save(force_insert=True)
+            run.events.create(new=run.status, reason=reason[:2000], actor=by)
+
+    def bring_to_end(self, run: Run, new: RunStatus, ended_at: Any, *, reason: str, by: Any) -> None:
+        """The end of one that was brought in while it was going on; StaleState when it has ended here meanwhile."""
+        if new not in RUN_FINAL:
+            raise IllegalMove("A run ends as completed, failed or canceled.", new=new)
+        going_on = self.model.objects.filter(pk=run.pk, compute_target=None, status=RunStatus.RUNNING)
+        finalizing = {"finalizing_at": ended_at} if new == RunStatus.COMPLETED else {}
+        with transaction.atomic():
+            if not going_on.update(status=new, ended_at=ended_at, revision=F("revision") + 1, **finalizing):
+                raise StaleState(f"Run {run.uid} has ended here already.")
+            run.events.create(old=RunStatus.RUNNING, new=new, reason=reason[:2000], actor=by)
         run.refresh_from_db()
 
     def claim(self, run: Run, *, worker: str, node: str, seconds: float) -> None:

@@ -1,0 +1,31 @@
+"""For whom and by whom something is moved."""
+
+from __future__ import annotations
+
+from mlportal.access.models import User, Workspace
+from mlportal.access.roles import Role
+from mlportal.access.services import require
+from mlportal.errors import BadInput
+
+
+def workspace_named(name: str) -> Workspace:
+    found = Workspace.objects.filter(name=name).first()
+    if found is None:
+        there = ", ".join(Workspace.objects.order_by("name").values_list("name", flat=True)[:20])
+        raise BadInput(f"There is no workspace {name[:63]!r}; there are {there or 'none'}.", field="workspace")
+    return found
+
+
+def actor(workspace: Workspace, username: str) -> User:
+    """The person of this name, or the workspace's first owner; NotAllowed for who may not write there."""
+    if username:
+        person = User.objects.filter(username=username, is_active=True).first()
+        if person is None:
+            raise BadInput(f"There is no active user named {username!r:.150}.", field="by")
+    else:
+        owners = User.objects.filter(memberships__workspace=workspace, memberships__role=Role.OWNER, is_active=True)
+        person = owners.order_by("memberships__pk").first()
+        if person is None:
+            raise BadInput(f"{workspace.name} has no owner; say with --by who does it.", field="by")
+    require(Role.CONTRIBUTOR, workspace, person)
+    return person
