@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Final
+from typing import Final, ParamSpec
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -23,6 +23,7 @@ from mlportal.mlflow_port.items import ExperimentItem, FileItem, PortError, RunI
 from mlportal.mlflow_port.point_spool import PointSpool
 from mlportal.mlflow_port.values import moment
 
+P = ParamSpec("P")
 NAME_TAG: Final = "mlflow.runName"
 USER_TAG: Final = "mlflow.user"
 NOBODY: Final = "unknown"  # MLflow's word for it
@@ -62,16 +63,16 @@ class Bringer:
         for item in self.source.experiments():
             if not self.only or item.name in self.only:
                 found.add(item.name)
-                self.tried(f"experiment {item.name}", lambda item=item: self._experiment(item))  # type: ignore[misc]
+                self.tried(f"experiment {item.name}", self._experiment, item)
         for name in sorted(self.only - found):
             self.report.problem(f"experiment {name}", "the source has none of this name")
         self._models.note_uses()
         self._models.bring_registry()
 
-    def tried(self, where: str, do: Callable[[], None]) -> None:
+    def tried(self, where: str, do: Callable[P, object], *args: P.args, **more: P.kwargs) -> None:
         """What is wrong with one thing does not keep the others from being moved."""
         try:
-            do()
+            do(*args, **more)
         except Unreadable as error:
             self.report.problem(where, error.message)
         except PortError:
@@ -150,11 +151,14 @@ class Bringer:
             raise Unreadable(f"no experiment can be called so: {error.message}") from None
         experiment = self._experiment_row(item, where)
         for run in self.source.runs(item):
-            self.tried(f"run {run.id}", lambda run=run: self._run(experiment, item, run))  # type: ignore[misc]
+            self.tried(f"run {run.id}", self._run, experiment, item, run)
         for model in self.source.logged_models(item):
             self.tried(
                 f"logged model {model.id}",
-                lambda model=model: self._models.logged_model(experiment, item, model),  # type: ignore[misc]
+                self._models.logged_model,
+                experiment,
+                item,
+                model,
             )
         if not self.dry:
             importing.link_parents(experiment)

@@ -98,10 +98,10 @@ class ModelsBringer:
 
     def bring_registry(self) -> None:
         for item in self._source.registered():
-            self._bringer.tried(f"registered model {item.name}", lambda item=item: self._registered(item))  # type: ignore[misc]
+            self._bringer.tried(f"registered model {item.name}", self._registered, item)
         for model, item, version, place in sorted(self._copies, key=lambda copy: copy[2].created or 0):
             where = f"version {item.name}:{version.number}"
-            self._bringer.tried(where, lambda of=(model, item, version, place): self._version(*of))  # type: ignore[misc]
+            self._bringer.tried(where, self._version, model, item, version, place)
             self._aliases(model, item, version.number)
 
     def _wanted(self, experiment: Experiment, item: LoggedModelItem, where: str) -> LoggedModel:
@@ -180,7 +180,7 @@ class ModelsBringer:
                 self._copies.append((model, item, version, place))
             else:
                 of = f"version {item.name}:{version.number}"
-                self._bringer.tried(of, lambda version=version: self._version(model, item, version))  # type: ignore[misc]
+                self._bringer.tried(of, self._version, model, item, version)
         waiting = {copy[2].number for copy in self._copies if copy[0] == model}
         for number in sorted(set(item.aliases.values()) - waiting):
             self._aliases(model, item, number)
@@ -192,7 +192,7 @@ class ModelsBringer:
             if version is None:
                 self._report.problem(where, f"there is no version {number}")
             else:
-                self._bringer.tried(where, lambda alias=alias: self._alias(version, alias))  # type: ignore[misc]
+                self._bringer.tried(where, self._alias, version, alias)
 
     def _alias(self, version: ModelVersion, alias: str) -> None:
         if not registry.import_alias(version, alias, by=self._by):

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from mlportal.mlflow_port.items import PortError, Unreadable
+from mlportal.mlflow_port.values import text
 
 Json = dict[str, Any]
 TIMEOUT_SECONDS: Final = 120
@@ -51,11 +52,11 @@ class Connection:
         self._headers = {"Accept": "application/json", "User-Agent": "mlportal", **_authorization(environment)}
         self._http: http.client.HTTPConnection | None = None
 
-    def get(self, path: str, **query: Any) -> Json:
+    def get(self, path: str, /, **query: Any) -> Json:
         asked = urlencode({key: value for key, value in query.items() if value not in (None, "")}, doseq=True)
         return self._json("GET", f"/api/2.0/{path}?{asked}" if asked else f"/api/2.0/{path}", None)
 
-    def post(self, path: str, method: str = "POST", **body: Any) -> Json:
+    def post(self, path: str, method: str = "POST", /, **body: Any) -> Json:
         return self._json(method, f"/api/2.0/{path}", json.dumps(body).encode())
 
     @contextlib.contextmanager
@@ -175,6 +176,28 @@ class _Whole(io.RawIOBase):
         if not read and len(buffer) and self._response.length:
             raise http.client.IncompleteRead(b"", self._response.length)
         return read
+
+
+def told(answer: Any, *names: str, default: str | None = None) -> str:
+    """The text or the number at this place of an answer; without a default it has to be there. PortError."""
+    found = answer
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    if isinstance(found, str | int) and found != "":
+        return str(found)
+    if default is None:
+        raise PortError(f"The server does not answer as MLflow does: {'.'.join(names)} is missing.")
+    return default
+
+
+def pairs_of(said: Any, name: str) -> dict[str, str]:
+    """A list of {key, value}. PortError for what is none."""
+    found = said.get(name) if isinstance(said, dict) else None
+    if found is None:
+        return {}
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise PortError(f"The server does not answer as MLflow does: {name!r} is no list of objects.")
+    return {text(item.get("key")): text(item.get("value")) for item in found}
 
 
 def quoted(path: str) -> str:

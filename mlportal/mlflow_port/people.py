@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.db import DatabaseError
+
 from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import require
@@ -9,7 +12,13 @@ from mlportal.errors import BadInput
 
 
 def workspace_named(name: str) -> Workspace:
-    found = Workspace.objects.filter(name=name).first()
+    try:
+        found = Workspace.objects.filter(name=name).first()
+    except DatabaseError as error:
+        raise BadInput(
+            f"There is no portal in {settings.HOME}, or its database does not answer ({str(error).partition(chr(10))[0]});"
+            " MLPORTAL_HOME and DATABASE_URL say where it is."
+        ) from None
     if found is None:
         there = ", ".join(Workspace.objects.order_by("name").values_list("name", flat=True)[:20])
         raise BadInput(f"There is no workspace {name[:63]!r}; there are {there or 'none'}.", field="workspace")

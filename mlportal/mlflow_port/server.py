@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from experiments.metrics import Series
 from mlportal.mlflow_port import values
-from mlportal.mlflow_port.connection import Connection, Json, quoted
+from mlportal.mlflow_port.connection import Connection, Json, pairs_of, quoted
 from mlportal.mlflow_port.items import (
     DatasetItem,
     ExperimentItem,
@@ -46,7 +46,7 @@ class MlflowServer:
             yield ExperimentItem(
                 id=text(said.get("experiment_id")),
                 name=text(said.get("name")),
-                tags=_pairs(said, "tags"),
+                tags=pairs_of(said, "tags"),
                 created=milliseconds(said.get("creation_time")),
                 updated=milliseconds(said.get("last_update_time")),
                 deleted=said.get("lifecycle_stage") == "deleted",
@@ -64,7 +64,7 @@ class MlflowServer:
             for point in _parts(data, "metrics"):
                 value, time = values.number(point.get("value")), milliseconds(point.get("timestamp"))
                 latest[text(point.get("key"))] = (value, time, values.whole(point.get("step", 0)))
-            tags = _pairs(data, "tags")
+            tags = pairs_of(data, "tags")
             yield RunItem(
                 id=run_id,
                 name=text(info.get("run_name")) or tags.get("mlflow.runName", ""),
@@ -73,7 +73,7 @@ class MlflowServer:
                 start=milliseconds(info.get("start_time")),
                 end=milliseconds(info.get("end_time")),
                 deleted=info.get("lifecycle_stage") == "deleted",
-                params=_pairs(data, "params"),
+                params=pairs_of(data, "params"),
                 tags=tags,
                 metrics=list(latest),
                 datasets=[_dataset(item) for item in _parts(_part(said, "inputs"), "dataset_inputs")],
@@ -106,7 +106,7 @@ class MlflowServer:
                 return
 
     def run_files(self, experiment: ExperimentItem, run: RunItem) -> Iterator[FileItem]:
-        base = _proxied(run.artifact_uri)
+        base = proxied(run.artifact_uri)
 
         def address(path: str) -> str:
             if base is not None:
@@ -128,7 +128,7 @@ class MlflowServer:
                 self.report.problem(f"logged models of {experiment.name}", error.message)
 
     def model_files(self, experiment: ExperimentItem, model: LoggedModelItem) -> Iterator[FileItem]:
-        base = _proxied(model.artifact_uri)
+        base = proxied(model.artifact_uri)
 
         def address(path: str) -> str:
             if base is not None:
@@ -149,7 +149,7 @@ class MlflowServer:
             yield RegisteredItem(
                 name=text(said.get("name")),
                 description=text(said.get("description")),
-                tags=_pairs(said, "tags"),
+                tags=pairs_of(said, "tags"),
                 created=milliseconds(said.get("creation_timestamp")),
                 updated=milliseconds(said.get("last_updated_timestamp")),
                 aliases=aliases,
@@ -179,7 +179,7 @@ class MlflowServer:
                     user=text(said.get("user_id")),
                     created=milliseconds(said.get("creation_timestamp")),
                     updated=milliseconds(said.get("last_updated_timestamp")),
-                    tags=_pairs(said, "tags"),
+                    tags=pairs_of(said, "tags"),
                 )
             )
         yield from sorted(found, key=lambda version: version.number)
@@ -187,7 +187,7 @@ class MlflowServer:
     def version_files(self, model: RegisteredItem, version: VersionItem) -> Iterator[FileItem]:
         asked = {"name": model.name, "version": str(version.number)}
         uri = text(self.connection.get("mlflow/model-versions/get-download-uri", **asked).get("artifact_uri"))
-        base = _proxied(uri)
+        base = proxied(uri)
         if base is None:
             raise Unreadable(f"its files are at {uri!r:.300}, which the server does not hand out")
 
@@ -221,8 +221,8 @@ class MlflowServer:
             status=MODEL_STATUSES.get(text(info.get("status")), text(info.get("status"))),
             created=milliseconds(info.get("creation_timestamp_ms")),
             updated=milliseconds(info.get("last_updated_timestamp_ms")),
-            params=_pairs(data, "params"),
-            tags=_pairs(info, "tags"),
+            params=pairs_of(data, "params"),
+            tags=pairs_of(info, "tags"),
             points=points,
             artifact_uri=text(info.get("artifact_uri")),
         )
@@ -283,10 +283,10 @@ class MlflowServer:
 
 def _dataset(said: Json) -> DatasetItem:
     fields = {key: text(value) for key, value in _part(said, "dataset").items() if value is not None}
-    return DatasetItem(fields, _pairs(said, "tags"))
+    return DatasetItem(fields, pairs_of(said, "tags"))
 
 
-def _proxied(uri: str) -> str | None:
+def proxied(uri: str) -> str | None:
     """The path for the server's own artifact routes, or None for an address of another store."""
     if not uri.startswith(PROXY):
         return None
@@ -310,7 +310,3 @@ def _parts(said: Json, name: str) -> list[Json]:
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
         raise PortError(f"The server does not answer as MLflow does: {name!r} is no list of objects.")
     return found
-
-
-def _pairs(said: Json, name: str) -> dict[str, str]:
-    return {text(item.get("key")): text(item.get("value")) for item in _parts(said, name)}

@@ -111,15 +111,12 @@ if is_3:
     say("unready", unready.model_id)
     gone = client.create_logged_model(churn, name="gone")
     client.delete_logged_model(gone.model_id)
-source = f"runs:/{run.info.run_id}/double" if not is_3 else f"models:/{info.model_id}"
-client.create_model_version(
-    "Double it",
-    source if is_3 else f"{run.info.artifact_uri}/double",
-    run.info.run_id,
-    description="the second",
-    tags={"k": "v"},
-)
-client.create_model_version("Double it", source if is_3 else f"{run.info.artifact_uri}/double", run.info.run_id)
+if is_3:
+    again = {"source": f"models:/{info.model_id}", "run_id": run.info.run_id, "model_id": info.model_id}
+else:
+    again = {"source": f"{run.info.artifact_uri}/double", "run_id": run.info.run_id}
+client.create_model_version("Double it", **again, description="the second", tags={"k": "v"})
+client.create_model_version("Double it", **again)
 client.delete_model_version("Double it", "2")
 client.set_registered_model_alias("Double it", "champion", "3")
 client.set_registered_model_tag("Double it", "team", "blue")
