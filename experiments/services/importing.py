@@ -71,8 +71,7 @@ def import_experiment(
     is_deleted: bool,
     by: User,
 ) -> tuple[Experiment, bool, list[str]]:
-    """The experiment, whether it was made just now, and the names of the tags that one that is here has other values of:
-    those stay."""
+    """The experiment, whether it was made just now, and what one that is here says otherwise: that stays."""
     require(Role.CONTRIBUTOR, workspace, by)
     now = timezone.now()
     experiment, made = Experiment.objects.get_or_create(
@@ -90,7 +89,9 @@ def import_experiment(
         record("experiment.create", by=by, workspace=workspace, subject=name)
         return experiment, True, []
     experiment = Experiment.objects.select_for_update().get(pk=experiment.pk)
-    others = sorted(key for key, value in tags.items() if experiment.tags.get(key, value) != value)
+    others = [f"tag {key!r}" for key, value in sorted(tags.items()) if experiment.tags.get(key, value) != value]
+    if is_deleted != (experiment.archived_at is not None):
+        others.append("being archived here" if experiment.archived_at else "being deleted there")
     merged = {**tags, **experiment.tags}
     if merged != experiment.tags:
         experiment.tags = merged

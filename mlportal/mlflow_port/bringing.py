@@ -179,8 +179,8 @@ class Bringer:
             by=self.by,
         )
         self.report.count("experiments" if made else "experiments already here")
-        for key in others:
-            self.report.problem(f"{where}, tag {key!r}", "it has another value here, which stays")
+        for other in others:
+            self.report.problem(f"{where}, {other}", "the experiment is here already; what it says here stays")
         return experiment
 
     def _run(self, experiment: Experiment, place: ExperimentItem, item: RunItem) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from experiments.metrics import Series
 from mlportal.mlflow_port import values
-from mlportal.mlflow_port.connection import Connection, Json, pairs_of, quoted
+from mlportal.mlflow_port.connection import Connection, Json, Refused, pairs_of, quoted
 from mlportal.mlflow_port.items import (
     DatasetItem,
     ExperimentItem,
@@ -40,6 +40,7 @@ MODEL_STATUSES: Final = {
 class MlflowServer:
     def __init__(self, connection: Connection, report: Report) -> None:
         self.connection, self.report = connection, report
+        self._knows_models: bool | None = None
 
     def experiments(self) -> Iterator[ExperimentItem]:
         for said in self._pages("mlflow/experiments/search", "experiments", view_type="ALL", max_results=PAGE):
@@ -77,7 +78,7 @@ class MlflowServer:
                 tags=tags,
                 metrics=list(latest),
                 datasets=[_dataset(item) for item in _parts(_part(said, "inputs"), "dataset_inputs")],
-                model_inputs=[text(item.get("model_id")) for item in _parts(_part(said, "inputs"), "model_inputs")],
+                model_inputs=self._model_inputs(run_id, experiment),
                 model_outputs=[
                     (text(item.get("model_id")), values.whole(item.get("step", 0)) or 0)
                     for item in _parts(_part(said, "outputs"), "model_outputs")
@@ -123,8 +124,8 @@ class MlflowServer:
         try:
             for said in self._pages("mlflow/logged-models/search", "models", **asked):
                 yield self._logged_model(said)
-        except Unreadable as error:
-            if getattr(error, "error_code", "") != "ENDPOINT_NOT_FOUND":  # 2.x has none
+        except Refused as error:
+            if error.error_code != "ENDPOINT_NOT_FOUND":  # 2.x has none
                 self.report.problem(f"logged models of {experiment.name}", error.message)
 
     def model_files(self, experiment: ExperimentItem, model: LoggedModelItem) -> Iterator[FileItem]:
@@ -199,6 +200,19 @@ class MlflowServer:
                 yield {**said, "path": f"{folder}/{text(said.get('path'))}" if folder else said.get("path")}
 
         yield from self._tree(listed, address, f"version {model.name}:{version.number}")
+
+    def _model_inputs(self, run_id: str, experiment: ExperimentItem) -> list[str]:
+        """A search of MLflow's own server leaves them out."""
+        if self._knows_models is None:
+            try:
+                self.connection.post("mlflow/logged-models/search", experiment_ids=[experiment.id], max_results=1)
+                self._knows_models = True
+            except Refused as error:
+                self._knows_models = error.error_code != "ENDPOINT_NOT_FOUND"
+        if not self._knows_models:  # 2.x
+            return []
+        run = _part(self.connection.get("mlflow/runs/get", run_id=run_id), "run")
+        return [text(item.get("model_id")) for item in _parts(_part(run, "inputs"), "model_inputs")]
 
     def _logged_model(self, said: Json) -> LoggedModelItem:
         info, data = _part(said, "info"), _part(said, "data")

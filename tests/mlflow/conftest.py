@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,9 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.portal import Portal
+from tests.portal import Portal, free_port, wait_until
 
 CLIENTS = {"newest": "mlflow-skinny", "2.x": "mlflow-skinny==2.22.5"}
+SERVER = "mlflow"  # with all that its server needs: 600 MB, most of them in uv's cache already
 WITH = ("scikit-learn", "pandas", "skops")  # what mlflow.sklearn needs, and the small client does not bring
 CACHE = Path.home() / ".cache" / "mlportal-tests"
 MAKE_PEOPLE = """
@@ -114,16 +117,50 @@ def api(portal: Portal) -> Mlflow:
 
 
 @pytest.fixture(scope="package")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server of MLflow with its default store, a SQLite file. It takes ten seconds to start."""
+    home = tmp_path_factory.mktemp("mlflow-server")
+    folder = CACHE / f"mlflow-server-{sys.version_info.major}.{sys.version_info.minor}"
+    python = _installed(folder, SERVER)
+    port = free_port()
+    command = [str(Path(python).with_name("mlflow")), "server", "--backend-store-uri", "sqlite:///mlflow.db"]
+    command += ["--artifacts-destination", "./mlartifacts", "--serve-artifacts", "--workers", "1", "--port", str(port)]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=home, env={**os.environ, **quiet}, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_until(lambda: _answers(f"http://127.0.0.1:{port}/health", process), seconds=180, what="a server of MLflow")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+@pytest.fixture(scope="package")
 def client_python() -> Callable[[str], str]:
     """The interpreter of an environment with a client, which is made once on a machine."""
 
     def python(which: str) -> str:
         folder = CACHE / f"mlflow-{which}-{sys.version_info.major}.{sys.version_info.minor}"
-        uv = str(Path(sys.executable).with_name("uv"))
-        if not (folder / "bin" / "python").exists():
-            subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-        install = [uv, "pip", "install", "--quiet", "--upgrade", "--python", str(folder / "bin" / "python")]
-        subprocess.run([*install, CLIENTS[which], *WITH], check=True)
-        return str(folder / "bin" / "python")
+        return _installed(folder, CLIENTS[which], *WITH)
 
     return python
+
+
+def _installed(folder: Path, *packages: str) -> str:
+    uv = str(Path(sys.executable).with_name("uv"))
+    if not (folder / "bin" / "python").exists():
+        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+    install = [uv, "pip", "install", "--quiet", "--upgrade", "--python", str(folder / "bin" / "python")]
+    subprocess.run([*install, *packages], check=True)
+    return str(folder / "bin" / "python")
+
+
+def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "the server of MLflow ended"
+    try:
+        return httpx.get(address, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,30 +1,34 @@
 """Run by a real client: fills an MLflow server or a folder `mlruns` with one of everything that is to be moved.
 
-Prints `KEY VALUE` lines: the ids of what it has made.
+All names begin with the argument. Prints `KEY VALUE` lines: the ids of what it has made.
 """
 
 # mypy: ignore-errors
 
 import math
 import os
+import sys
 import tempfile
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
+prefix = sys.argv[1]
 client = MlflowClient()
 is_3 = int(mlflow.__version__.split(".")[0]) >= 3
 say = lambda key, value: print(key, value)  # noqa: E731, T201
 
-churn = client.create_experiment("team/churn model", tags={"owner": "größe", "mlflow.note.content": "what it is for"})
+churn = client.create_experiment(
+    f"{prefix}team/churn model", tags={"owner": "größe", "mlflow.note.content": "what it is for"}
+)
 say("churn", churn)
-old = client.create_experiment("given up")
+old = client.create_experiment(f"{prefix}given up")
 client.delete_run(client.create_run(churn, run_name="thrown away").info.run_id)
 lost = client.create_run(old, run_name="in the trash")
 client.log_metric(lost.info.run_id, "loss", 1.5)
 client.delete_experiment(old)
-say("nothing", client.create_experiment("without runs"))
+say("nothing", client.create_experiment(f"{prefix}without runs"))
 
 start = 1_600_000_000_123
 parent = client.create_run(
@@ -94,7 +98,7 @@ with mlflow.start_run(run_name="with a model") as run:
         python_model=Double(),
         **place,
         pip_requirements=["mlflow"],
-        registered_model_name="Double it",
+        registered_model_name=f"{prefix}Double it",
         metadata={"a": 1},
     )
     if is_3:
@@ -115,11 +119,11 @@ if is_3:
     again = {"source": f"models:/{info.model_id}", "run_id": run.info.run_id, "model_id": info.model_id}
 else:
     again = {"source": f"{run.info.artifact_uri}/double", "run_id": run.info.run_id}
-client.create_model_version("Double it", **again, description="the second", tags={"k": "v"})
-client.create_model_version("Double it", **again)
-client.delete_model_version("Double it", "2")
-client.set_registered_model_alias("Double it", "champion", "3")
-client.set_registered_model_tag("Double it", "team", "blue")
-client.update_registered_model("Double it", "doubles\nwhat it is given")
-client.transition_model_version_stage("Double it", "1", "Production")
-client.create_registered_model("nothing in it", description="yet")
+client.create_model_version(f"{prefix}Double it", **again, description="the second", tags={"k": "v"})
+client.create_model_version(f"{prefix}Double it", **again)
+client.delete_model_version(f"{prefix}Double it", "2")
+client.set_registered_model_alias(f"{prefix}Double it", "champion", "3")
+client.set_registered_model_tag(f"{prefix}Double it", "team", "blue")
+client.update_registered_model(f"{prefix}Double it", "doubles\nwhat it is given")
+client.transition_model_version_stage(f"{prefix}Double it", "1", "Production")
+client.create_registered_model(f"{prefix}nothing in it", description="yet")

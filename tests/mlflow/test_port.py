@@ -1,0 +1,190 @@
+"""What MLflow's own clients have logged elsewhere, moved here and back, and read by a real client on both sides.
+
+Everything is moved once, and each test looks at one side of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.mlflow.conftest import Mlflow
+from tests.portal import Portal
+
+HERE = Path(__file__).parent
+# One process for all commands: each start of Django takes longer than its work.
+MOVE = """
+import json, sys
+from django.core.management import CommandError, call_command
+from mlportal.access import services
+from mlportal.access.models import User
+admin = User.objects.get(username="admin")
+for name in ("from-folder", "from-server"):
+    services.create_workspace(name, by=admin)
+for words in json.loads('''{commands}'''):
+    try:
+        call_command(*words)
+    except CommandError as error:
+        print("ERROR", error)
+"""
+Said = dict[str, Any]
+GREATEST: Final = "1.7976931348623157e+308"  # which MLflow's databases make of infinity
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What the newest client reads at each place, and what the commands wrote."""
+
+    folder: Said
+    in_portal: Said
+    folder_again: Said
+    server: Said
+    server_in_portal: Said
+    output: list[str]
+    ids: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def moved(
+    portal: Portal, mlflow_server: str, client_python: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Moved:
+    home = tmp_path_factory.mktemp("port")
+    environment = {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_TOKEN": portal.token}
+    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_DISABLE_AUTH": "true"}
+
+    def run(which: str, uri: str, *words: str) -> str:
+        command = [client_python(which), *words]
+        done = subprocess.run(
+            command, env={**environment, "MLFLOW_TRACKING_URI": uri}, cwd=home, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    folder, again = home / "mlruns", home / "again" / "mlruns"
+    run("2.x", folder.as_uri(), str(HERE / "port_fill.py"), "old ")
+    lines = run("newest", mlflow_server, str(HERE / "port_fill.py"), "new ").splitlines()
+    ids = dict(line.split() for line in lines if len(line.split()) == 2)
+    imports = [
+        ["import_mlflow", str(folder), "--workspace", "from-folder"],
+        ["import_mlflow", mlflow_server, "--workspace", "from-server"],
+    ]
+    exports = [
+        ["export_mlflow", str(again), "--workspace", "from-folder"],
+        ["export_mlflow", mlflow_server, "--workspace", "from-folder"],
+    ]
+    commands = [*imports, *imports, *exports, exports[1]]
+    output = portal.manage("shell", "-v", "0", "-c", MOVE.format(commands=json.dumps(commands)))
+    places = [
+        folder.as_uri(),
+        f"{portal.url}/w/from-folder",
+        again.as_uri(),
+        mlflow_server,
+        f"{portal.url}/w/from-server",
+    ]
+    run("newest", "", str(HERE / "port_read.py"), str(home / "said.json"), *places)
+    folder_said, here, again_said, server, server_here = json.loads((home / "said.json").read_text())
+    return Moved(folder_said, here, again_said, server, server_here, output.splitlines(), ids)
+
+
+def test_nothing_is_missing_and_a_second_time_nothing_is_new(moved: Moved) -> None:
+    registry, logged = "2 registered models, 2 versions", "2 logged models already here"
+    assert moved.output[:4] == [
+        f"Imported into from-folder: 4 experiments, 8 runs, 2009 points, 8 files, {registry}",
+        f"Imported into from-server: 4 experiments, 8 runs, 2010 points, 8 files, 2 logged models, {registry}",
+        f"Imported into from-folder: 4 experiments already here, 8 runs already here, {registry} already here",
+        f"Imported into from-server: 4 experiments already here, 8 runs already here, {logged}, {registry} already here",
+    ]
+    assert not [line for line in moved.output if "Not moved" in line or line.startswith("ERROR")]
+
+
+def test_a_folder_of_an_old_client_is_here_as_it_was(moved: Moved) -> None:
+    same(moved.folder, moved.in_portal)
+
+
+def test_a_server_with_all_that_mlflow_3_knows_is_here_as_it_was(moved: Moved) -> None:
+    came = {kind: dict(rows) for kind, rows in moved.server.items()}
+    names = set(moved.server_in_portal["experiments"])
+    for kind in ("runs", "models"):  # the export to this server came later
+        came[kind] = {key: row for key, row in came[kind].items() if not from_here(row)}
+    came["experiments"] = {name: row for name, row in came["experiments"].items() if name in names}
+    came["registered"] = {name: row for name, row in came["registered"].items() if name.startswith("new ")}
+    same(came, moved.server_in_portal)
+    assert len(came["models"]) == 2 and came["runs"][moved.ids["child"]]["model inputs"] == [moved.ids["model"]]
+
+
+def test_a_written_folder_is_read_as_what_it_came_from(moved: Moved) -> None:
+    """Registered versions name the files of the new folder."""
+    again = json.loads(json.dumps(moved.folder_again))
+    for name, model in again["registered"].items():
+        for number, version in model["versions"].items():
+            assert "/again/mlruns/" in version["source"]
+            version["source"] = moved.folder["registered"][name]["versions"][number]["source"]
+    same(moved.folder, again)
+
+
+def test_a_server_has_what_was_sent_to_it_under_new_ids(moved: Moved) -> None:
+    sent = {key: row for key, row in moved.server["runs"].items() if from_here(row)}
+    new_ids = {row["tags"]["mlportal.run_id"]: key for key, row in sent.items()}
+    assert new_ids.keys() == moved.in_portal["runs"].keys() and not set(new_ids.values()) & new_ids.keys()
+    for uid, here in moved.in_portal["runs"].items():
+        there = json.loads(json.dumps(sent[new_ids[uid]]))
+        assert there["tags"].pop("mlportal.run_id") == uid
+        if parent := here["tags"].get("mlflow.parentRunId"):
+            assert there["tags"].pop("mlflow.parentRunId") == new_ids[parent]
+            there["tags"]["mlflow.parentRunId"] = parent
+        assert there == finite(here)
+    for name, here in moved.in_portal["registered"].items():
+        there = moved.server["registered"][name]
+        assert (there["description"], there["tags"], there["aliases"]) == (
+            here["description"],
+            here["tags"],
+            here["aliases"],
+        )
+        assert there["versions"].keys() == here["versions"].keys()  # a number that was deleted is not given again
+        for number, version in here["versions"].items():
+            new = there["versions"][number]
+            assert new["tags"].pop("mlportal.version") == number
+            for field in ("stage", "description", "tags", "aliases", "files", "doubles"):
+                assert new[field] == version[field], field
+            assert new["run"] == new_ids[version["run"]]
+
+
+def test_what_was_sent_already_is_not_sent_again(moved: Moved) -> None:
+    assert moved.output[-1].endswith(
+        ": 4 experiments, 8 runs already there, 2 registered models, 2 versions already there"
+    )
+
+
+def test_a_run_that_goes_on_here_can_be_logged_to_and_ended(moved: Moved, portal: Portal) -> None:
+    api = Mlflow(portal.url, portal.token, "from-server")
+    run_id = moved.ids["running"]
+    assert api.run(run_id)["info"]["status"] == "RUNNING"
+    api.post("runs/log-metric", run_id=run_id, key="later", value=1, timestamp=1)
+    api.post("runs/update", run_id=run_id, status="FINISHED", end_time=1_900_000_000_000)
+    assert api.run(run_id)["info"]["end_time"] == 1_900_000_000_000
+
+
+def same(source: Any, copy: Any, place: str = "") -> None:
+    """Field by field, so that a failure tells which."""
+    if isinstance(source, dict) and isinstance(copy, dict):
+        assert source.keys() == copy.keys(), place
+        for key, value in source.items():
+            same(value, copy[key], f"{place}/{key}")
+    else:
+        assert copy == source, place
+
+
+def from_here(row: Said) -> bool:
+    return "mlportal.run_id" in row["tags"] or "mlportal.model_id" in row["tags"]
+
+
+def finite(run: Said) -> Said:
+    text = json.dumps(run)
+    return json.loads(text.replace('"inf"', f'"{GREATEST}"').replace('"-inf"', f'"-{GREATEST}"'))  # type: ignore[no-any-return]
