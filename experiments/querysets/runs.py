@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, DateTimeField, ExpressionWrapper, F, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Now
@@ -133,7 +133,11 @@ class RunQuerySet(WorkspaceScoped["Run"]):
         if run.compute_target_id is not None or run.status not in {*RUN_FINAL, RunStatus.RUNNING}:
             raise IllegalMove("A run from elsewhere is running or final, and has no compute target.", new=run.status)
         with transaction.atomic():
-            run.save(force_insert=True)
+            try:
+                with transaction.atomic():
+                    run.save(force_insert=True)
+            except IntegrityError:
+                raise StaleState(f"Somebody else has stored a run with the id {run.uid} first.") from None
             run.events.create(new=run.status, reason=reason[:2000], actor=by)
 
     def bring_to_end(self, run: Run, new: RunStatus, ended_at: Any, *, reason: str, by: Any) -> None:

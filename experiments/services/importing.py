@@ -116,6 +116,7 @@ def import_run(
         finalizing_at=item.ended_at if item.status == RunStatus.COMPLETED else None,
         ended_at=item.ended_at if item.status in RUN_FINAL else None,
         deleted_at=timezone.now() if item.is_deleted else None,  # how long it is kept counts from here
+        deleted_why=f"It was deleted in {source}."[:200] if item.is_deleted else "",
         created_at=item.started_at or timezone.now(),
         created_by=item.created_by,
     )
@@ -164,12 +165,15 @@ def import_artifacts(run: Run, files: Sequence[tuple[str, Blob]], *, by: User) -
 
 @transaction.atomic
 def link_parents(experiment: Experiment) -> int:
-    """Make children of the runs whose tag names another run of the experiment; how many. A circle stays tags."""
+    """Make children of the runs whose tag names another run of the experiment; how many. A circle stays tags, and
+    so does a parent in the trash whose child is not."""
     tags = Tag.objects.filter(run__experiment=experiment, run__parent=None, name=PARENT_TAG)
     linked = 0
     for tag in tags.select_related("run").order_by("pk"):
         parent = Run.objects.filter(experiment=experiment, uid=(tag.value or "")[:32]).first()
         if parent is None or parent.uid != tag.value or _descends(parent, tag.run):
+            continue
+        if parent.deleted_at is not None and tag.run.deleted_at is None:  # trees are in the trash as a whole
             continue
         Run.objects.filter(pk=tag.run_id).update(parent=parent, revision=F("revision") + 1)
         tag.delete()

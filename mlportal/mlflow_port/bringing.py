@@ -188,6 +188,8 @@ class Bringer:
         known = Run.objects.filter(uid=item.id).select_related("workspace", "experiment", "parent").first()
         if known is not None and known.workspace_id != self.workspace.pk:
             raise Unreadable(f"the workspace {known.workspace.name} has a run of this id")
+        if known is not None and known.purge_id is not None:
+            raise Conflict("it is being deleted for good here; start again when it is gone")
         if known is None and self.dry:
             self.report.count("runs")
             self._note_uses(item)

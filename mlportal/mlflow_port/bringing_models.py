@@ -12,6 +12,7 @@ from mlportal.mlflow_port import values
 from mlportal.mlflow_port.addresses import LoggedModelPlace, RunPlace, VersionPlace, place_of
 from mlportal.mlflow_port.fitting import MAX_KEY, MAX_VALUE
 from mlportal.mlflow_port.items import (
+    PROMPT_TAG,
     ExperimentItem,
     LoggedModelItem,
     RegisteredItem,
@@ -151,6 +152,10 @@ class ModelsBringer:
 
     def _registered(self, item: RegisteredItem) -> None:
         where = f"registered model {item.name}"
+        if item.tags.get(PROMPT_TAG) == "true":
+            if not self._bringer.only:
+                self._report.problem(where, "it is a prompt: the portal keeps none")
+            return
         versions = list(self._source.versions(item))
         if self._bringer.only:
             here = [each for each in versions if self._is_of_these(each)]

@@ -80,8 +80,8 @@ class MlrunsFolder:
 
     def runs(self, experiment: ExperimentItem) -> Iterator[RunItem]:
         place = self._place(experiment)
-        if traces := len(self._folders((*place, "traces"))):
-            self.report.problem(f"experiment {experiment.name}", f"{traces} traces: the portal keeps none")
+        if self._folders((*place, "traces")):
+            self.report.problem(f"experiment {experiment.name}", "it has traces: the portal keeps none")
         found = []
         for name in self._folders(place):
             if name in RESERVED:

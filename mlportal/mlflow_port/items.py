@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from experiments.metrics import Series
 from mlportal.errors import PortalError
 from mlportal.mlflow_port.report import Report
+
+PROMPT_TAG: Final = "mlflow.prompt.is_prompt"  # prompts are registered models to MLflow
 
 
 class PortError(PortalError):

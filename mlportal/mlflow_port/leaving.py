@@ -54,7 +54,9 @@ def experiments(workspace: Workspace, only: Collection[str], report: Report) -> 
 def runs(experiment: Experiment) -> Iterator[Run]:
     """Parents before their children."""
     level: list[int] = []
-    rows = Run.objects.filter(experiment=experiment).select_related("created_by", "environment_version__environment")
+    rows = Run.objects.filter(experiment=experiment, purge=None).select_related(
+        "created_by", "environment_version__environment"
+    )
     found = rows.exclude(parent__experiment=experiment)
     while True:
         level = list(found.order_by("pk").values_list("pk", flat=True))
@@ -146,7 +148,7 @@ def extras_of(run: Run) -> bytes | None:
 
 
 def logged_models(experiment: Experiment) -> Iterator[LoggedModel]:
-    rows = LoggedModel.objects.filter(experiment=experiment, deleted_at=None).order_by("pk")
+    rows = LoggedModel.objects.filter(experiment=experiment, deleted_at=None, run__purge=None).order_by("pk")
     yield from rows.select_related("run").iterator()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from experiments.metrics import Series
 from mlportal.mlflow_port import values
 from mlportal.mlflow_port.connection import Connection, Json, Refused, pairs_of, quoted
 from mlportal.mlflow_port.items import (
+    PROMPT_TAG,
     DatasetItem,
     ExperimentItem,
     FileItem,
@@ -54,6 +56,7 @@ class MlflowServer:
             )
 
     def runs(self, experiment: ExperimentItem) -> Iterator[RunItem]:
+        self._tell_traces(experiment)
         asked = {"experiment_ids": [experiment.id], "run_view_type": "ALL", "order_by": ["attributes.start_time ASC"]}
         for said in self._pages("mlflow/runs/search", "runs", **asked, max_results=RUNS):
             info, data = _part(said, "info"), _part(said, "data")
@@ -143,7 +146,12 @@ class MlflowServer:
         yield from self._tree(listed, address, f"logged model {model.id}")
 
     def registered(self) -> Iterator[RegisteredItem]:
-        for said in self._asked_pages("mlflow/registered-models/search", "registered_models", max_results=100):
+        asked = {"filter": f"tag.`{PROMPT_TAG}` = 'true'"}
+        seen = set()
+        for said in chain(self._registered(), self._registered(**asked)):
+            if said.get("name") in seen:  # the portal and MLflow 2 do not leave them out
+                continue
+            seen.add(text(said.get("name")))
             aliases = {
                 text(item.get("alias")): values.whole(item.get("version")) or 0 for item in _parts(said, "aliases")
             }
@@ -155,6 +163,24 @@ class MlflowServer:
                 updated=milliseconds(said.get("last_updated_timestamp")),
                 aliases=aliases,
             )
+
+    def _registered(self, **asked: str) -> Iterator[Json]:
+        """A search leaves out the prompts unless it asks for them; servers that know none answer that in many ways."""
+        try:
+            yield from self._asked_pages(
+                "mlflow/registered-models/search", "registered_models", max_results=100, **asked
+            )
+        except Refused:
+            if not asked:
+                raise
+
+    def _tell_traces(self, experiment: ExperimentItem) -> None:
+        try:
+            found = self.connection.get("mlflow/traces", experiment_ids=experiment.id, max_results=1)
+        except Refused:
+            return
+        if _parts(found, "traces"):
+            self.report.problem(f"experiment {experiment.name}", "it has traces: the portal keeps none")
 
     def versions(self, model: RegisteredItem) -> Iterator[VersionItem]:
         mark = '"' if "'" in model.name else "'"

@@ -9,7 +9,7 @@ import pytest
 
 from experiments.models import Artifact, Experiment, Run
 from experiments.services import history
-from models_registry.models import ModelVersion
+from models_registry.models import ModelVersion, RegisteredModel
 from tests.mlflow_port.conftest import MODEL, OTHER, RUN, Command, Mlruns
 
 pytestmark = pytest.mark.django_db
@@ -151,6 +151,27 @@ def test_a_circle_of_parents_stays_tags(mlruns: Mlruns, command: Command) -> Non
     parents = {run.uid: run.parent_id for run in Run.objects.all()}
     assert sorted(parents.values(), key=bool)[0] is None and len([each for each in parents.values() if each]) == 1
     assert command("import_mlflow", mlruns.root)[1] == ""
+
+
+def test_a_child_that_is_kept_is_not_below_a_parent_in_the_trash(mlruns: Mlruns, command: Command) -> None:
+    """It would go for good with it."""
+    mlruns.run(OTHER, lifecycle_stage="deleted")
+    mlruns.write(f"{mlruns.run()}/tags/mlflow.parentRunId", OTHER)
+    for _ in range(2):
+        assert command("import_mlflow", mlruns.root)[1] == ""
+    child, parent = Run.objects.get(uid=RUN), Run.objects.get(uid=OTHER)
+    assert child.parent is None and child.tags.get().value == OTHER and parent.deleted_at is not None
+    assert parent.deleted_why == f"It was deleted in {mlruns.root}."
+
+
+def test_what_the_portal_has_no_place_for_is_told(mlruns: Mlruns, command: Command) -> None:
+    mlruns.run()
+    mlruns.meta("7/traces/tr-1", request_id="tr-1")
+    mlruns.version(1, name="hello", source="dummy-source")
+    mlruns.write("models/hello/tags/mlflow.prompt.is_prompt", "true")
+    out, error = command("import_mlflow", mlruns.root)
+    assert error and "experiment churn: it has traces" in out and "registered model hello: it is a prompt" in out
+    assert not RegisteredModel.objects.exists() and Run.objects.count() == 1
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,18 @@ def test_a_server_that_breaks_off_in_a_run_leaves_nothing_of_it(server: Server, 
     assert Run.objects.get().metrics.count() == 2
 
 
+def test_what_the_portal_has_no_place_for_is_told(server: Server, command: Command) -> None:
+    server.has_run()
+    server.routes["traces"] = {"traces": [{"request_id": "tr-1"}]}
+    prompt = {"name": "hello", "tags": [{"key": "mlflow.prompt.is_prompt", "value": "true"}]}
+    server.routes["registered-models/search"] = lambda query: (
+        {"registered_models": [prompt]} if "is_prompt" in query.get("filter", "") else {}
+    )
+    out, error = command("import_mlflow", server.url)
+    assert error and "experiment churn: it has traces" in out and "registered model hello: it is a prompt" in out
+    assert Run.objects.count() == 1
+
+
 def test_points_that_are_none_are_told_and_the_others_kept(server: Server, command: Command) -> None:
     server.has_run()
     server.routes["runs/search"]["runs"][0]["data"] = {
