@@ -181,6 +181,14 @@ def test_a_file_that_ends_in_the_middle_is_not_kept_and_comes_the_next_time(serv
     assert Artifact.objects.get().size == 6
 
 
+def test_the_length_that_the_answer_announces_counts_where_the_list_says_none(server: Server, command: Command) -> None:
+    server.has_run()
+    server.routes["artifacts/list"] = {"files": [{"path": "a.bin"}]}
+    server.routes[f"mlflow-artifacts/artifacts/1/{RUN}/artifacts/a.bin"] = (200, b"abc", {"Content-Length": "6"})
+    out, error = command("import_mlflow", server.url)
+    assert error and "file a.bin: the server broke off" in out and not Artifact.objects.exists()
+
+
 def test_a_server_that_breaks_off_in_a_run_leaves_nothing_of_it(server: Server, command: Command) -> None:
     server.has_run()
     server.routes["runs/search"]["runs"][0]["data"] = {
