@@ -37,6 +37,11 @@ class Report:
         else:
             self.more += 1
 
+    @property
+    def found(self) -> int:
+        """How many problems there are by now."""
+        return len(self.problems) + self.more
+
     def summary(self) -> str:
         return ", ".join(f"{many} {what}" for what, many in self.counts.items()) or "nothing"
 
@@ -46,7 +51,7 @@ class Report:
             self._out.write("\r\033[K")
         self._out.write(f"{verb}: {self.summary()}\n")
         if self.problems:
-            self._out.write(f"Not moved ({len(self.problems) + self.more}):\n")
+            self._out.write(f"Not moved ({self.found}):\n")
             self._out.writelines(f"  {where}: {what}\n" for where, what in self.problems)
         if self.more:
             self._out.write(f"  … and {self.more} more\n")

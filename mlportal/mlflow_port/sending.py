@@ -14,7 +14,7 @@ from experiments.models import Experiment, Run
 from experiments.search.runs import NAME_TAG, PARENT_TAG
 from mlportal.access.models import Workspace
 from mlportal.mlflow_api.shapes import number
-from mlportal.mlflow_port import leaving
+from mlportal.mlflow_port import leaving, values
 from mlportal.mlflow_port.connection import Connection, Json, Refused, pairs_of, quoted, told
 from mlportal.mlflow_port.items import PortError, Unreadable
 from mlportal.mlflow_port.report import Report
@@ -24,6 +24,7 @@ from mlportal.mlflow_port.server import proxied
 METRICS: Final = 1000  # at once, as MLflow's server takes them
 PAIRS: Final = 100
 UNFINISHED: Final = "mlportal.unfinished"
+Point = tuple[int, int, str]
 OPEN: Final = ("RUNNING", "SCHEDULED")
 
 
@@ -68,9 +69,9 @@ class Sender:
             return False
         return True
 
-    def pairs(self, values: dict[str, str], send: Callable[[list[Json]], object], where: str) -> None:
+    def pairs(self, pairs: dict[str, str], send: Callable[[list[Json]], object], where: str) -> None:
         """Many at once; where the server refuses them, one by one, so that only the bad one is missing."""
-        listed = [{"key": key, "value": value} for key, value in values.items()]
+        listed = [{"key": key, "value": value} for key, value in pairs.items()]
         for start in range(0, len(listed), PAIRS):
             some = listed[start : start + PAIRS]
             try:
@@ -166,15 +167,18 @@ class Sender:
                 tags=[{"key": key, "value": value} for key, value in first.items()],
             )
         tags.pop(NAME_TAG, None)
-        self._fill(run, tags)
+        tags.pop(UNFINISHED, None)
+        tags[leaving.RUN_ID_TAG] = run.uid  # one that came from a server may have that of long ago
+        self._fill(run, tags, is_new=there is None)
 
-    def _fill(self, run: Run, tags: dict[str, str]) -> None:
+    def _fill(self, run: Run, tags: dict[str, str], *, is_new: bool) -> None:
+        problems = self.report.found
         uid, uri = self.runs[run.uid]
         where = f"run {run.uid}"
         params = dict(run.parameters.values_list("name", "value"))
         self.pairs(params, lambda some: self._log(uid, params=some), f"{where}, parameter")
         self.pairs(tags, lambda some: self._log(uid, tags=some), f"{where}, tag")
-        self._metrics(run, uid, where)
+        self._metrics(run, uid, where, is_new=is_new)
         for dataset in run.logged_datasets.all():
             fields = ("name", "digest", "source_type", "source", "schema", "profile")
             said = {field: value for field in fields if (value := getattr(dataset, field))}
@@ -198,20 +202,39 @@ class Sender:
             self.connection.post(
                 "mlflow/runs/update", run_id=uid, status=status, **({} if end is None else {"end_time": end})
             )
-        self.connection.post("mlflow/runs/delete-tag", run_id=uid, key=UNFINISHED)
+        if self.report.found == problems:  # else the next export tries again
+            self.connection.post("mlflow/runs/delete-tag", run_id=uid, key=UNFINISHED)
         self.report.count("runs")
 
-    def _metrics(self, run: Run, uid: str, where: str) -> None:
+    def _metrics(self, run: Run, uid: str, where: str, *, is_new: bool) -> None:
         waiting: list[Json] = []
+        of, there = "", set[Point]()
         for name, data in leaving.chunks_of(run):
             points = unpack(data)
+            if not is_new and name != of:
+                of, there = name, self._points_there(uid, name)
             for time, value, step in zip(points.times, points.values, points.steps, strict=True):
+                if there and (round(time * 1000), step, repr(value)) in there:
+                    continue
                 waiting.append({"key": name, "value": number(value), "timestamp": round(time * 1000), "step": step})
                 if len(waiting) == METRICS:
                     self._send_metrics(uid, waiting, where)
                     waiting = []
         if waiting:
             self._send_metrics(uid, waiting, where)
+
+    def _points_there(self, uid: str, name: str) -> set[Point]:
+        """Of a run that was sent in part: servers on files would take the same point twice."""
+        found: set[Point] = set()
+        token = ""
+        while True:
+            answer = self.connection.get("mlflow/metrics/get-history", run_id=uid, metric_key=name, page_token=token)
+            for said in answer.get("metrics") or []:
+                time, step = (values.whole(told(said, key, default="0")) for key in ("timestamp", "step"))
+                found.add((time or 0, step or 0, repr(values.number(said.get("value")))))
+            before, token = token, told(answer, "next_page_token", default="")
+            if not token or token == before:
+                return found
 
     def _send_metrics(self, uid: str, points: Sequence[Json], where: str) -> None:
         """By name, where the server refuses them together."""

@@ -166,13 +166,13 @@ class ModelsSender:
             self._report.count("versions already there")
             return
         source = self._source(version, where)
-        made = self._register(version, source, {leaving.VERSION_TAG: wanted, **version.tags})
+        made = self._register(version, source, {**version.tags, leaving.VERSION_TAG: wanted})
         missing = 0
         # Numbers count up there: those of versions that were deleted here are given and deleted there.
         while made < version.version and missing < MOST_MISSING:
             self._connection.post("mlflow/model-versions/delete", "DELETE", name=name, version=str(made))
             missing += 1
-            made = self._register(version, source, {leaving.VERSION_TAG: wanted, **version.tags})
+            made = self._register(version, source, {**version.tags, leaving.VERSION_TAG: wanted})
         if made != version.version:
             self._report.problem(where, f"it has the number {made} there")
         there[made] = {leaving.VERSION_TAG: wanted}

@@ -232,6 +232,32 @@ def test_points_that_are_none_are_told_and_the_others_kept(server: Server, comma
     assert Run.objects.get().metrics.get().count == 2
 
 
+def test_an_export_that_broke_off_goes_on_and_sends_no_point_twice(
+    server: Server, command: Command, mlruns: Mlruns
+) -> None:
+    mlruns.write(f"{mlruns.run()}/metrics/loss", "1 0.5 0\n2 nan 1\n")
+    command("import_mlflow", mlruns.root)
+    sent: list[Any] = []
+    tags = [{"key": "mlportal.unfinished", "value": "true"}]
+
+    def take(query: dict[str, Any]) -> dict[str, Any]:
+        sent.append(query)
+        return {}
+
+    server.routes |= {
+        "experiments/get-by-name": {"experiment": {"experiment_id": "1"}},
+        "runs/search": {"runs": [{"info": {"run_id": "there"}, "data": {"tags": tags}}]},
+        "metrics/get-history": {"metrics": [{"key": "loss", "value": 0.5, "timestamp": 1, "step": 0}]},
+        "runs/log-batch": take,
+    }
+    out, error = command("export_mlflow", server.url)
+    assert not error, out
+    (points,) = [batch["metrics"] for batch in sent if batch.get("metrics")]
+    assert points == [{"key": "loss", "value": "NaN", "timestamp": 2, "step": 1}]
+    assert "runs/create" not in {path for path, _ in server.asked}
+    assert [path for path, _ in server.asked].count("runs/delete-tag") == 1
+
+
 @pytest.mark.parametrize("answer", [{}, {"run": []}, {"experiment": {}}, (200, b"{}{}", {}), (500, b"", {})])
 def test_an_export_to_nonsense_ends_with_one_clear_error(
     server: Server, command: Command, mlruns: Mlruns, answer: Any
