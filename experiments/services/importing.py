@@ -28,7 +28,7 @@ from experiments.models import (
     Run,
     Tag,
 )
-from experiments.search.runs import PARENT_TAG
+from experiments.search.attributes import PARENT_TAG
 from experiments.services import points, uploads
 from experiments.services.described import CONTEXT, DescribedDataset
 from experiments.services.logged_models import ModelPoint

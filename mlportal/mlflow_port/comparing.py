@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from experiments.models import Metric, Run, RunEvent
-from experiments.search.runs import PARENT_TAG
+from experiments.search.attributes import PARENT_TAG
 from experiments.services.importing import ImportedRun
 from experiments.status import RUN_FINAL
 

@@ -10,7 +10,7 @@ import orjson
 
 from experiments.models import Experiment, LoggedModel, MetricChunk, Run
 from experiments.search import MLFLOW_STATUS
-from experiments.search.runs import NAME_TAG, PARENT_TAG
+from experiments.search.attributes import NAME_TAG, PARENT_TAG
 from experiments.status import RunStatus
 from mlportal.access.models import Workspace
 from mlportal.blobs.services import open_blob

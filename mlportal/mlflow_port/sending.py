@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 from experiments.metrics import unpack
 from experiments.models import Experiment, Run
-from experiments.search.runs import NAME_TAG, PARENT_TAG
+from experiments.search.attributes import NAME_TAG, PARENT_TAG
 from mlportal.access.models import Workspace
 from mlportal.mlflow_api.shapes import number
 from mlportal.mlflow_port import leaving, values
