@@ -16,6 +16,7 @@ class Goal(StrEnum):
 _SMALL_IS_GOOD: Final = frozenset(
     {
         "loss", "losses", "logloss", "error", "errors", "err", "mse", "rmse", "mae", "mape", "msle", "rmsle",
+        "smape", "aic", "bic", "fpr", "fnr",
         "nll", "bce", "crossentropy", "entropy", "perplexity", "ppl", "deviance", "divergence", "kl",
         "distance", "wer", "cer", "brier", "regret", "cost", "time", "times", "seconds", "secs", "sec", "ms",
         "duration", "latency", "bytes", "memory", "size",

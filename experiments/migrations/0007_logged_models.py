@@ -89,6 +89,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("path", models.CharField(max_length=1024)),
                 ("size", models.BigIntegerField()),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "blob",
                     models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="blobs.blob"),

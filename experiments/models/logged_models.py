@@ -70,6 +70,7 @@ class LoggedModelFile(models.Model):
     path = models.CharField(max_length=1024)
     blob = models.ForeignKey(Blob, models.PROTECT, related_name="+")
     size = models.BigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["path"]

@@ -17,6 +17,7 @@ from .grammar import Comparison
 from .moments import span_of
 from .tokens import BadSearch
 
+MAX_PATTERN: Final = 5000  # SQLite takes 50,000 bytes
 TEXT_SIGNS: Final = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
 NUMBER_SIGNS: Final = ("=", "!=", "<", "<=", ">", ">=")
 _NUMBER_LOOKUPS: Final[dict[str, Any]] = {
@@ -60,6 +61,8 @@ def text_matches(expression: Expression | F, comparison: Comparison) -> Q:
     if not isinstance(value, str):
         raise BadSearch(f"Expected a quoted string value for {comparison.field.key!r} (e.g. 'my-value'). Got {value!r}")
     if sign in ("LIKE", "ILIKE"):
+        if len(value) > MAX_PATTERN:
+            raise BadSearch(f"A pattern has at most {MAX_PATTERN} characters.")
         return Q(Like(expression, value, minds_capitals=sign == "LIKE"))
     equal = Q(Exact(expression, Value(value)))
     return ~equal if sign == "!=" else equal

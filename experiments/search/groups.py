@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.db.models import Avg, Count, F, Max, Min, OuterRef, Subquery
+from django.db.models import Avg, Count, F, Max, Min, OuterRef, Q, Subquery
 
 from experiments.models import EnvironmentVersion, Metric, Run
 
@@ -71,16 +71,17 @@ def groups_of(found: Found, by: Field, columns: Sequence[Field]) -> tuple[list[G
     if by == ENVIRONMENT:
         _name_environments(groups)
     for column in dict.fromkeys(column for column in columns if column.kind == "metric"):
-        for row in _stats(found, by, column):
+        for row in _stats(found, by, column, [value for value, _ in counted[:MOST]]):
             if (group := groups.get(row["group"])) and row["average"] is not None:
                 group.stats[column] = Stats(row["average"], row["low"], row["high"])
     return list(groups.values()), len(counted) > MOST
 
 
-def _stats(found: Found, by: Field, column: Field) -> Any:
+def _stats(found: Found, by: Field, column: Field, shown: list[Any]) -> Any:
     number = column_of(column)
     metrics = Metric.objects.filter(name=column.key, run__in=found.runs.values("pk"), **{f"{number}__isnull": False})
-    grouped = metrics.order_by().annotate(group=_value(by, "run_id", "run__")).values("group")
+    among = Q(group__in=[value for value in shown if value is not None]) | Q(group=None)
+    grouped = metrics.order_by().annotate(group=_value(by, "run_id", "run__")).filter(among).values("group")
     return grouped.annotate(average=Avg(number), low=Min(number), high=Max(number))
 
 

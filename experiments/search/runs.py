@@ -18,6 +18,8 @@ from .tokens import BadSearch
 
 ORDERED_BY: Final = (*ATTRIBUTES, "experiment_id")
 
+MAX_ORDERS: Final = 20  # each may be a join, of which SQLite takes 64
+
 
 def search_runs(
     runs: RunQuerySet, filter_text: str, order_texts: Sequence[str] = (), *, start: int = 0, most: int
@@ -29,6 +31,8 @@ def search_runs(
     numbers, however many runs there are.
     """
     condition = parse_filter(filter_text, KINDS)
+    if len(order_texts) > MAX_ORDERS:
+        raise BadSearch(f"Runs are ordered by at most {MAX_ORDERS} keys.")
     orders = [parse_order(text, KINDS) for text in order_texts]
     found = runs if condition is None else runs.filter(Conditions()(condition))
     ordered = _ordered(found, orders).values_list("pk", flat=True)

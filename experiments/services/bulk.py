@@ -1,9 +1,11 @@
 """One action on many runs. Each is done or refused by itself, by the function that does it to one run."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 
 from experiments.models import Run
@@ -56,15 +58,20 @@ def act_on_runs(
     chosen = list(runs.select_related("experiment", "workspace").order_by("pk")[: limit + 1])
     if len(chosen) > limit:
         raise BadInput(f"One request acts on at most {limit} runs (MLPORTAL_BULK_RUNS).", limit=limit)
-    act = _action(workspace, action, chosen, set_to or {}, remove, experiment, by)
     outcome = Outcome()
-    for run in chosen:
-        try:
-            act(run)
-        except PortalError as error:
-            outcome.refused.append(Refused(run.uid, run.display_name, error.code, error.message))
-        else:
-            outcome.done += 1
+    # An experiment that was made for runs of which none went is not there.
+    with transaction.atomic() if action == "move" else nullcontext():
+        act = _action(workspace, action, chosen, set_to or {}, remove, experiment, by)
+        for run in chosen:
+            try:
+                with transaction.atomic():
+                    act(run)
+            except PortalError as error:
+                outcome.refused.append(Refused(run.uid, run.display_name, error.code, error.message))
+            else:
+                outcome.done += 1
+        if action == "move" and not outcome.done:
+            transaction.set_rollback(True)
     record("runs.bulk", by=by, workspace=workspace, done=outcome.done, refused=len(outcome.refused), what=action)
     return outcome
 

@@ -1,4 +1,5 @@
-"""A table of runs as a file: all rows that match, some at a time, so that as many can be had as there are."""
+"""A table of runs as a file: all rows that match, read some at a time. CSV leaves as it is read; the columns of Parquet are
+gathered first."""
 
 from __future__ import annotations
 
@@ -89,7 +90,7 @@ def parquet_of(found: Found, columns: Sequence[Field]) -> Iterator[bytes]:
     except ImportError:
         raise Unavailable(
             "This portal cannot write Parquet: the package arro3-io is not installed. Export as CSV, or ask its"
-            " administrator to install mlportal's extra `parquet`.",
+            " administrator to install it.",
             code="no_parquet",
         ) from None
     types = [_type(core.DataType, column) for column in columns]

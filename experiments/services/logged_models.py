@@ -30,6 +30,7 @@ from mlportal.blobs.models import Blob
 from mlportal.errors import BadInput, Conflict, NotAllowed, TooLarge
 
 MAX_PAIRS: Final = 1000
+MAX_USES: Final = 100  # at once
 FORBIDDEN: Final = "/:.%\"'"  # in names, as MLflow has it (mlflow/utils/validation.py)
 
 
@@ -60,6 +61,8 @@ def create_logged_model(
     """One without files yet. A run's token makes it for its own run; without a name it gets one."""
     if run is not None:
         require_writer(run, by)
+        if run.experiment_id != experiment.pk:
+            raise BadInput(f"The run {run.uid} is in another experiment.", field="experiment")
     elif isinstance(by, RunPrincipal):
         raise NotAllowed("A run's token makes models of its own run.")
     else:
@@ -142,6 +145,8 @@ def note_model_uses(
     """Which models the run read, or made at which step; the same again is no second one."""
     require_writer(run, by)
     _touch_run(run)
+    if len(models) > MAX_USES:
+        raise BadInput(f"A request names at most {MAX_USES} models.", field="models")
     for model, step in models:
         LoggedModelUse.objects.update_or_create(run=run, model=model, kind=kind, defaults={"step": step})
 
@@ -204,8 +209,11 @@ def require_model_writer(model: LoggedModel, by: User | RunPrincipal) -> None:
 
 
 def _locked(model: LoggedModel, by: User | RunPrincipal) -> None:
-    """Nobody else writes to it until the transaction ends, and what the caller holds is what is there."""
-    LoggedModel.objects.select_for_update().filter(pk=model.pk).first()
+    """Nobody else writes to it until the transaction ends, and what the caller holds is what is there.
+
+    Not FOR UPDATE: who names the model in a row of another run holds that run's lock, which is taken here later.
+    """
+    LoggedModel.objects.select_for_update(of=("self",), no_key=True).filter(pk=model.pk).first()
     model.refresh_from_db(fields=["params", "tags", "status", "deleted_at", "size"])
     require_model_writer(model, by)
 

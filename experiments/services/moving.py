@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db import connection, transaction
 from django.db.models import F
 
-from experiments.models import Experiment, Run
+from experiments.models import Experiment, LoggedModel, Run
 from mlportal.access.models import User
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
@@ -39,6 +39,7 @@ def move_runs(runs: Iterable[Run], experiment: Experiment, *, by: User) -> int:
     last = _take_numbers(experiment, len(going))
     for number, key in enumerate(sorted(going), last - len(going) + 1):
         Run.objects.filter(pk=key).update(experiment=experiment, number=number, revision=F("revision") + 1)
+    LoggedModel.objects.filter(run__in=list(going)).update(experiment=experiment)
     for run in asked:
         record(
             "run.move",

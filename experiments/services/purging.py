@@ -246,7 +246,7 @@ def _delete_rows(purge: Purge, pks: Sequence[int]) -> dict[str, datetime]:
         files = Artifact.objects.filter(run__in=pks).order_by().values_list("blob").annotate(at=Max("created_at"))
         moments = {digest: max(at, day_ago) for digest, at in files}
         logged = LoggedModelFile.objects.filter(model__run__in=pks).order_by().values_list("blob")
-        for digest, at in logged.annotate(at=Max("model__updated_at")):
+        for digest, at in logged.annotate(at=Max("created_at")):
             moments[digest] = max(moments.get(digest, day_ago), at)
         for digest, snapshot in SnapshotBlob.objects.filter(snapshot__in=snapshots).values_list("blob", "snapshot"):
             moments[digest] = max(moments.get(digest, day_ago), snapshots[snapshot])

@@ -127,8 +127,10 @@ def next_number(experiment: Experiment) -> int:
 
 
 def refuse_too_many_children(parent: Run | None) -> None:
-    """Called after `next_number`, whose lock makes those who start one at the same time come one by one."""
-    if parent and Run.objects.filter(pk=parent.pk).exclude(deleted_at=None).exists():
+    """Called after `next_number`, whose lock makes those who start one at the same time come one by one; the parent's own
+    lock keeps it from going to the trash meanwhile."""
+    rows = Run.objects.select_for_update(of=("self",)).filter(pk=parent.pk) if parent else Run.objects.none()
+    if any(deleted_at is not None for deleted_at in rows.values_list("deleted_at", flat=True)):
         raise Conflict("The parent is in the trash; restore it first.", code="deleted")
     if parent and parent.children.count() >= settings.RUN_CHILDREN:
         limit = settings.RUN_CHILDREN

@@ -35,12 +35,12 @@ def trash_runs(workspace: Workspace, runs: Sequence[Run], *, by: User) -> int:
     """All of them, or none; how many went, children included."""
     require(Role.CONTRIBUTOR, workspace, by)
     lock_experiments({run.experiment_id for run in runs})
-    family = Run.objects.kept().in_workspace(workspace).descending_from(*(run.pk for run in runs))
+    family = lock_family(Run.objects.in_workspace(workspace).with_keys(run.pk for run in runs))
     executed = family.active().filter(compute_target__isnull=False).first()
     if executed is not None:
         said = "this run" if [run.pk for run in runs] == [executed.pk] else str(executed)
         raise Conflict(f"The portal executes {said}; cancel it first.", status=executed.status, run=executed.uid)
-    fresh = set(Run.objects.kept().filter(pk__in=[run.pk for run in runs]).values_list("pk", flat=True))
+    fresh = set(Run.objects.kept().with_keys(run.pk for run in runs).values_list("pk", flat=True))
     count = family.update(deleted_at=timezone.now(), deleted_by=by, deleted_why="", revision=F("revision") + 1)
     for run in runs:
         if run.pk in fresh:
@@ -61,7 +61,7 @@ def restore_runs(workspace: Workspace, runs: Sequence[Run], *, by: User) -> int:
     """
     require(Role.CONTRIBUTOR, workspace, by)
     asked = Run.objects.in_workspace(workspace).filter(pk__in=[run.pk for run in runs])
-    lock_experiments({run.experiment_id for run in runs})
+    lock_experiments(_places(asked))
     if asked.exclude(purge=None).exists():
         raise Conflict("A run that is deleted for good cannot be brought back.", code="purged")
     for uid in asked.trashed().values_list("uid", flat=True):
@@ -81,11 +81,11 @@ def restore(workspace: Workspace, *, runs: Sequence[Run] = (), experiments: Sequ
 
 
 def bring_back(runs: RunQuerySet) -> int:
-    """These, the children that went with them, their parents, and the experiments that all of them are in."""
+    """These, the children that went with them, their parents, and the experiments that all of them are in, which are locked."""
     moments = set(runs.values_list("deleted_at", flat=True))
     children = runs.with_descendants().trashed().filter(deleted_at__in=moments).values_list("pk", flat=True)
     parents = runs.with_ancestors().trashed().values_list("pk", flat=True)
-    places = set(runs.with_ancestors().values_list("experiment", flat=True))
+    places = _places(runs)
     coming = {*children, *parents}
     Run.objects.with_keys(coming).update(deleted_at=None, deleted_by=None, deleted_why="", revision=F("revision") + 1)
     Experiment.objects.filter(pk__in=places).exclude(deleted_at=None).update(
@@ -102,22 +102,36 @@ def trash_experiment(experiment: Experiment, *, by: User) -> None:
     """
     archive_experiment(experiment, by=by)
     lock_experiments({experiment.pk})
-    # With the children that are in other experiments: a run that is kept has no parent in the trash.
-    family = Run.objects.filter(experiment=experiment).with_descendants().kept()
-    if going_on := family.active().filter(compute_target__isnull=False).count():
-        said = "one of its runs" if going_on == 1 else f"{going_on} of its runs"
-        raise Conflict(f"The portal executes {said}; cancel them first.")
+    _trash_runs_of(experiment, by)
     now = timezone.now()
-    family.update(deleted_at=now, deleted_by=by, deleted_why="", revision=F("revision") + 1)
     Experiment.objects.filter(pk=experiment.pk, deleted_at=None).update(deleted_at=now, deleted_by=by)
     experiment.refresh_from_db()
 
 
 @transaction.atomic
+def trash_runs_of(experiment: Experiment, *, by: User) -> None:
+    """Put all of its runs in the trash; it stays."""
+    require(Role.CONTRIBUTOR, experiment.workspace, by)
+    lock_experiments({experiment.pk})
+    _trash_runs_of(experiment, by)
+
+
+def _trash_runs_of(experiment: Experiment, by: User) -> None:
+    # With the children that are in other experiments: a run that is kept has no parent in the trash.
+    family = lock_family(Run.objects.filter(experiment=experiment))
+    if going_on := family.active().filter(compute_target__isnull=False).count():
+        said = "one of its runs" if going_on == 1 else f"{going_on} of its runs"
+        raise Conflict(f"The portal executes {said}; cancel them first.")
+    family.update(deleted_at=timezone.now(), deleted_by=by, deleted_why="", revision=F("revision") + 1)
+
+
+@transaction.atomic
 def untrash_experiment(experiment: Experiment, *, by: User) -> None:
     """Bring it back with all of its runs."""
+    runs = Run.objects.trashed().filter(experiment=experiment)
+    lock_experiments({experiment.pk, *_places(runs)})
     restore_experiment(experiment, by=by)
-    bring_back(Run.objects.trashed().filter(experiment=experiment))
+    bring_back(runs)
 
 
 class Deadline(NamedTuple):
@@ -195,11 +209,33 @@ def blocked(workspace: Workspace) -> dict[int, Run]:
     trash itself."""
     inside = Run.objects.trashed().in_workspace(workspace).exclude(status__in=RUN_FINAL)
     left_behind = Run.objects.kept().in_workspace(workspace).filter(parent__deleted_at__isnull=False)
+    reasons = {run.pk: run for run in (inside | left_behind).select_related("experiment", "workspace")}
+    if not reasons:
+        return {}
+    above = Run.objects.with_keys(reasons).with_ancestors()
+    parents = dict(above.values_list("pk", "parent_id"))
     found: dict[int, Run] = {}
-    for run in (inside | left_behind).select_related("experiment", "workspace"):
-        for pk in Run.objects.filter(pk=run.pk).with_ancestors().values_list("pk", flat=True):
-            found.setdefault(pk, run)
+    for key, run in reasons.items():
+        at: int | None = key
+        while at is not None and at not in found:
+            found[at] = run
+            at = parents.get(at)
     return found
+
+
+def _places(runs: RunQuerySet) -> set[int]:
+    """The experiments of these runs and of their parents."""
+    return set(runs.with_ancestors().values_list("experiment", flat=True))
+
+
+def lock_family(runs: RunQuerySet) -> RunQuerySet:
+    """Those of them that are kept, with their descendants. Their rows are locked: no child comes to one of them."""
+    locked: set[int] = set()
+    while fresh := set(runs.with_descendants().kept().values_list("pk", flat=True)) - locked:
+        rows = Run.objects.with_keys(fresh).select_for_update(of=("self",)).order_by("pk")
+        list(rows.values_list("pk", flat=True))
+        locked |= fresh
+    return Run.objects.kept().with_keys(locked)
 
 
 def lock_experiments(pks: set[int]) -> None:

@@ -12,6 +12,7 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 
+from experiments.metrics import Goal, goal_of
 from experiments.models import Experiment, Run, SavedView
 from experiments.querysets import RunQuerySet
 from experiments.search import (
@@ -31,7 +32,6 @@ from experiments.search import (
     value_of_address,
     values_of,
 )
-from experiments.search.best import less_is_better
 from experiments.status import RunStatus
 from experiments.views.cells import Cell, cell_of, label_of, stats_cell
 from experiments.views.choices import Choice, choices_of
@@ -286,7 +286,7 @@ class RunsTable:
         order = next((order for order in self.asked.wanted.keys if order.field == column), None)
         newest_first = column.kind == "attribute" and column.key in ("created_at", "start_time", "end_time", "duration")
         first, second = (up, down)
-        if newest_first or (is_number and not less_is_better(column.key)):
+        if newest_first or (is_number and goal_of(column.key) is Goal.HIGHER):
             first, second = down, up
         now = "" if order is None else down if order.descending else up
         following = {"": first, first: second, second: None}[now]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
+
+from django.db.models import Q
 
 from experiments import services
 from experiments.models import LoggedModel, LoggedModelMetric, LoggedModelUse, Run
@@ -11,12 +13,16 @@ from experiments.search import ModelOrder, OnDataset, search_logged_models
 from experiments.services import ModelPoint
 from mlportal.access.principals import RunPrincipal
 from mlportal.mlflow_api import names
-from mlportal.mlflow_api.call import Call, Json, shown_id
+from mlportal.mlflow_api.call import Call, Json, experiment_key, shown_id
 from mlportal.mlflow_api.errors import invalid, missing, not_there
 from mlportal.mlflow_api.reading import offset_of, read_metrics, read_params, token_of
 from mlportal.mlflow_api.shapes import milliseconds, number, pairs
+from mlportal.texts import storable
 
 MAX_RESULTS: Final = 50
+MAX_NAMED: Final = 100  # models in one request
+MAX_EXPERIMENTS: Final = 1000
+MAX_KEYS: Final = 20  # of an order, and datasets
 STATUSES: Final = ("LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED")
 _KEPT: Final = {
     "LOGGED_MODEL_PENDING": LoggedModel.Status.PENDING,
@@ -100,10 +106,9 @@ def search(call: Call) -> Json:
     ids = call.texts("experiment_ids")
     if not ids:
         raise missing("experiment_ids")
-    experiments = [call.experiment(experiment_id) for experiment_id in ids]
-    there = LoggedModel.objects.visible_to(call.by).kept().filter(experiment__in=experiments)
-    datasets = [_dataset(item) for item in call.objects("datasets")]
-    orders = [_order(item) for item in call.objects("order_by")]
+    there = LoggedModel.objects.visible_to(call.by).kept().filter(experiment__in=_experiments(call, ids))
+    datasets = [_dataset(item) for item in _few(call, "datasets")]
+    orders = [_order(item) for item in _few(call, "order_by")]
     found = search_logged_models(there, call.text("filter", required=False), datasets, orders)
     page = list(found.select_related("experiment", "run").prefetch_related("metrics__run")[start : start + most + 1])
     shape: Json = {}
@@ -116,39 +121,32 @@ def search(call: Call) -> Json:
 
 def log_outputs(call: Call) -> Json:
     """runs/outputs: which models the run has made, and at which step."""
-    made = []
-    for index, item in enumerate(call.objects("models")):
-        path = f"models[{index}]"
-        made.append(
-            (_named(call, item.get("model_id"), f"{path}.model_id"), names.step(item.get("step"), f"{path}.step"))
-        )
+    items = call.objects("models")
+    models = _all_named(call, items)
+    steps = [names.step(item.get("step"), f"models[{index}].step") for index, item in enumerate(items)]
+    made = list(zip(models, steps, strict=True))
     services.note_model_uses(call.active_run(), made, LoggedModelUse.Kind.OUTPUT, by=call.by)
     return {}
 
 
 def log_inputs(call: Call, run: Run, items: Sequence[Json]) -> None:
     """The models among what runs/log-inputs brings."""
-    used = [(_named(call, item.get("model_id"), f"models[{i}].model_id"), 0) for i, item in enumerate(items)]
+    used = [(model, 0) for model in _all_named(call, items)]
     if used:
         services.note_model_uses(run, used, LoggedModelUse.Kind.INPUT, by=call.by)
 
 
 def points_of(call: Call, items: Sequence[Json]) -> list[ModelPoint]:
     """The numbers of a batch that were logged for a model."""
-    known: dict[str, LoggedModel] = {}
+    items = [item for item in items if item.get("model_id") not in (None, "")]
     found = []
-    for item in items:
-        uid = item.get("model_id")
-        if uid is None or uid == "":
-            continue
-        if uid not in known:
-            known[str(uid)] = _named(call, uid, "model_id")
+    for item, model in zip(items, _all_named(call, items, "metrics"), strict=True):
         ((name, series),) = read_metrics([item], "").items()
         on = [
             names.value(item.get(field), field, limit)
             for field, limit in (("dataset_name", 500), ("dataset_digest", 36))
         ]
-        found.append(ModelPoint(known[uid], name, series.values[0], series.steps[0], series.times[0], *on))
+        found.append(ModelPoint(model, name, series.values[0], series.steps[0], series.times[0], *on))
     return found
 
 
@@ -205,7 +203,9 @@ def _metric_json(model: LoggedModel, metric: LoggedModelMetric) -> Json:
 
 def find(call: Call, uid: str) -> LoggedModel:
     """The logged model, if the caller may see it here and it is not deleted."""
-    visible = LoggedModel.objects.visible_to(call.by).filter(workspace=call.workspace, uid=uid, deleted_at=None)
+    visible = LoggedModel.objects.visible_to(call.by).filter(
+        workspace=call.workspace, uid=storable(uid), deleted_at=None
+    )
     found = visible.select_related("experiment", "run__workspace", "workspace").first()
     if found is None:
         raise not_there(f"Logged model with ID '{uid[:100]}' not found.")
@@ -216,12 +216,45 @@ def _model(call: Call) -> LoggedModel:
     return find(call, call.names["model_id"])
 
 
-def _named(call: Call, uid: Any, path: str) -> LoggedModel:
-    if not uid:
-        raise missing(path)
-    if not isinstance(uid, str):
-        raise invalid(f"Invalid value {uid!r:.100} for parameter '{path}' supplied: it has to be a string.")
-    return find(call, uid)
+def _all_named(call: Call, items: Sequence[Json], place: str = "models") -> list[LoggedModel]:
+    """The model that each item names, found in one query."""
+    uids = []
+    for index, item in enumerate(items):
+        uid, path = item.get("model_id"), f"{place}[{index}].model_id"
+        if not uid:
+            raise missing(path)
+        if not isinstance(uid, str) or len(uid) > 100:
+            raise invalid(f"Invalid value {uid!r:.100} for parameter '{path}' supplied: it has to be a string.")
+        uids.append(uid)
+    wanted = set(uids)
+    if len(wanted) > MAX_NAMED:
+        raise invalid(f"A request names at most {MAX_NAMED} models.")
+    visible = LoggedModel.objects.visible_to(call.by).filter(
+        workspace=call.workspace, uid__in=storable(list(wanted)), deleted_at=None
+    )
+    found = {model.uid: model for model in visible}
+    if absent := sorted(wanted - found.keys()):
+        raise not_there(f"Logged model with ID '{absent[0]}' not found.")
+    return [found[uid] for uid in uids]
+
+
+def _experiments(call: Call, ids: Sequence[str]) -> list[int]:
+    """Their keys; RESOURCE_DOES_NOT_EXIST for one that is not the caller's to see here."""
+    keys = {experiment_key(experiment_id) for experiment_id in ids}
+    wanted = Q(pk__in=keys) | (Q(name=services.DEFAULT) if 0 in keys else Q(pk=None))
+    if len(keys) > MAX_EXPERIMENTS:
+        raise invalid(f"A search is in at most {MAX_EXPERIMENTS} experiments.")
+    found = set(call.experiments().filter(wanted).values_list("pk", flat=True))
+    if absent := sorted(keys - found - {0}):
+        raise not_there(f"No Experiment with id={absent[0]} exists")
+    return sorted(found)
+
+
+def _few(call: Call, name: str) -> list[Json]:
+    found = call.objects(name)
+    if len(found) > MAX_KEYS:
+        raise invalid(f"A search has at most {MAX_KEYS} {name}.")
+    return found
 
 
 def _tags(call: Call) -> dict[str, str]:
@@ -235,7 +268,7 @@ def _dataset(item: Json) -> OnDataset:
     name, digest = item.get("dataset_name"), item.get("dataset_digest")
     if not isinstance(name, str) or not name:
         raise invalid("`dataset_name` in the `datasets` clause must be specified.")
-    return OnDataset(name, digest if isinstance(digest, str) else "")
+    return OnDataset(storable(name), storable(digest) if isinstance(digest, str) else "")
 
 
 def _order(item: Json) -> ModelOrder:

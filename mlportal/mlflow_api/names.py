@@ -19,6 +19,7 @@ MAX_TAG: Final = 8000
 MAX_EXPERIMENT_TAG: Final = 20_000
 MAX_REGISTRY_TAG: Final = 5000
 STAGES: Final = ("None", "Staging", "Production", "Archived")
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 _ALLOWED: Final = re.compile(r"[/\w.\- :]*\Z")
 
 
@@ -68,7 +69,7 @@ def stage(given: str) -> str:
 def step(given: Any, path: str) -> int:
     if given is None:
         return 0
-    if type(given) is str and given.lstrip("-").isdigit() and len(given) < 20:  # protobuf writes 64 bits as a text
+    if type(given) is str and _WHOLE.fullmatch(given):  # protobuf writes 64 bits as a text
         given = int(given)
     if type(given) is not int or not -(2**63) <= given < 2**63:
         raise _invalid(path, given, "it has to be a 64-bit integer.")

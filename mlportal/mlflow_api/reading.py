@@ -77,7 +77,7 @@ def view_of(value: Any) -> str:
     """`ViewType` by its name or by its number in protobuf."""
     if value is None:
         return "ACTIVE_ONLY"
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     if type(value) is int and 1 <= value <= len(VIEWS):
         return VIEWS[value - 1]

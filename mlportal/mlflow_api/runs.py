@@ -216,7 +216,7 @@ def _experiments(call: Call, ids: list[str]) -> list[int]:
 def _status(value: Any) -> str | None:
     if value is None or value in STATUSES:
         return value  # type: ignore[no-any-return]
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     if type(value) is int and 1 <= value <= len(STATUSES):
         return STATUSES[value - 1]

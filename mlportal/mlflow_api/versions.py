@@ -104,7 +104,7 @@ def version_json(version: ModelVersion) -> Json:
         "creation_timestamp": milliseconds(version.created_at),
         "last_updated_timestamp": milliseconds(max(version.updated_at, version.created_at)),
         "current_stage": version.stage,
-        "source": version.source or address_of(version),
+        "source": version.source or root_of(version),
         "status": "READY",
     }
     if version.created_by:
@@ -123,9 +123,14 @@ def version_json(version: ModelVersion) -> Json:
     return shape
 
 
+def root_of(version: ModelVersion) -> str:
+    """Where all of its files are to be had, whatever became of its run."""
+    return f"{ARTIFACTS}/{REGISTRY}/{version.model_id}/{version.version}"
+
+
 def address_of(version: ModelVersion) -> str:
-    """Where its files are to be had, whatever became of its run: the folder with its MLmodel."""
-    root = f"{ARTIFACTS}/{REGISTRY}/{version.model_id}/{version.version}"
+    """The folder with its MLmodel."""
+    root = root_of(version)
     folder = mlflow_files.root_of(version)
     return f"{root}/{folder}" if folder else root
 
@@ -158,7 +163,7 @@ def _version(call: Call) -> ModelVersion:
 
 def _related(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
     related = versions.select_related("model__workspace", "run", "logged_model", "created_by")
-    return related.prefetch_related("aliases", "files")
+    return related.prefetch_related("aliases")
 
 
 def _register(call: Call, model: RegisteredModel, source: str, model_id: str, run_id: str, about: Any) -> ModelVersion:

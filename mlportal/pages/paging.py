@@ -11,9 +11,12 @@ def page_of(request: HttpRequest, rows: Any) -> Page[Any]:
     return Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
 
 
+MAX_WORDS = 10_000  # characters
+
+
 def search_text(request: HttpRequest) -> str:
-    """What `?q=` looks for. PostgreSQL takes no NUL in a text."""
-    return request.GET.get("q", "").replace("\0", "").strip()
+    """What `?q=` looks for. PostgreSQL takes no NUL in a text, and SQLite no pattern that is very long."""
+    return request.GET.get("q", "").replace("\0", "").strip()[:MAX_WORDS]
 
 
 def asked_number(request: HttpRequest, name: str) -> int | None:

@@ -1,7 +1,7 @@
 """What the templates need beyond Django's own: icons, moments, durations, numbers, the navigation."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -51,6 +51,12 @@ def duration(start: datetime | None, end: datetime | None = None) -> SafeString:
     return format_html(
         '<span class="text-nowrap" data-since="{}">{}</span>', start.isoformat(), duration_words(seconds)
     )
+
+
+@register.filter
+def pairs(values: Mapping[str, Any] | None) -> Iterable[tuple[str, Any]]:
+    """Names and values. Not `values.items`: a template finds what somebody has called `items` first."""
+    return (values or {}).items()
 
 
 @register.filter

@@ -73,7 +73,7 @@ def update_model(
 ) -> None:
     """What people say of the model as a whole. What is not named stays."""
     require(Role.CONTRIBUTOR, model.workspace, by)
-    RegisteredModel.objects.select_for_update().get(pk=model.pk)  # tags are merged
+    RegisteredModel.objects.select_for_update(no_key=True).get(pk=model.pk)  # tags are merged
     model.refresh_from_db(fields=["tags"])
     if description is not None:
         model.description = described(description)
@@ -94,7 +94,10 @@ def set_alias(version: ModelVersion, name: str, *, by: User | RunPrincipal) -> M
         alias_name(name)
     except ValidationError as error:
         raise BadInput(f"{name[:255]!r} is no alias: {error.message}", field="alias") from None
-    RegisteredModel.objects.select_for_update().get(pk=model.pk)
+    RegisteredModel.objects.select_for_update(no_key=True).get(pk=model.pk)
+    there = model.aliases.filter(name=name).select_related("version__model__workspace").first()
+    if isinstance(by, RunPrincipal) and there is not None:
+        require_changer(there.version, by)  # a script does not take from others what they point to
     if model.aliases.exclude(name=name).count() >= MAX_ALIASES:
         raise BadInput(f"A model has at most {MAX_ALIASES} aliases.", field="alias")
     alias, _ = ModelAlias.objects.update_or_create(model=model, name=name, defaults={"version": version})
@@ -118,6 +121,8 @@ def set_stage(version: ModelVersion, stage: str, *, archive_others: bool = False
     """`archive_others`: the versions that are in this stage now are archived; for Staging and Production only."""
     workspace = version.model.workspace
     require_changer(version, by)
+    if archive_others and isinstance(by, RunPrincipal):
+        raise NotAllowed("A run's token archives no versions of others.")
     if stage not in Stage.values:
         raise BadInput(
             f"Invalid Model Version stage: {stage[:50]!r}. There are {', '.join(Stage.values)}.", field="stage"
@@ -126,6 +131,7 @@ def set_stage(version: ModelVersion, stage: str, *, archive_others: bool = False
         raise BadInput(
             f"Versions are archived in favour of one in Staging or Production, not in {stage}.", field="stage"
         )
+    RegisteredModel.objects.select_for_update(no_key=True).get(pk=version.model_id)  # of two in Production one goes
     now = timezone.now()
     versions = ModelVersion.objects.filter(model=version.model_id)
     if archive_others:

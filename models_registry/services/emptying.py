@@ -41,7 +41,9 @@ def empty_workspace(workspace: Workspace, *, confirm: str, by: User) -> Purge | 
         experiment.workspace = workspace
         experiments.trash_experiment(experiment, by=by)
     # MLflow's clients find `Default` at every moment.
-    experiments.trash_runs(workspace, list(runs.filter(experiment__name=experiments.DEFAULT)), by=by)
+    for experiment in places.filter(name=experiments.DEFAULT):
+        experiment.workspace = workspace
+        experiments.trash_runs_of(experiment, by=by)
     if not runs.exists() and not places.exclude(deleted_at=None).exists():
         return None
     return experiments.purge_runs(workspace, everything=True, by=by)

@@ -6,6 +6,7 @@ https://mlflow.org/docs/latest/ml/model/#storage-format
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -19,6 +20,7 @@ from mlportal.texts import storable
 from models_registry.models import ModelVersion
 
 MLMODEL: Final = "MLmodel"
+MAX_DEPTH: Final = 20
 MAX_BYTES: Final = 64 * 1024  # as of everything that is read as YAML
 SIGNATURE_PARTS: Final = ("inputs", "outputs", "params")
 
@@ -90,9 +92,29 @@ def _columns(said: Any) -> Any:
     if not isinstance(said, str):
         return said
     try:
-        return json.loads(said)
-    except ValueError:
+        found = json.loads(said, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError):
         return None
+    return found if _is_flat(found) else None
+
+
+def _is_flat(value: Any, depth: int = 0) -> bool:
+    """A signature's columns nest a little; what nests more than any is somebody's bomb."""
+    if depth > MAX_DEPTH:
+        return False
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_is_flat(item, depth + 1) for item in inside)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _plain(node: Node | None) -> Any:

@@ -41,7 +41,7 @@ def edit_model(request: WorkspaceRequest, workspace: str, name: str) -> HttpResp
 @workspace_view
 def add_alias(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
     found = _version(request, name, number)
-    alias = request.POST.get("alias", "").strip()
+    alias = request.POST.get("alias", "").replace("\0", "").strip()
     before = found.model.aliases.filter(name=alias).select_related("version").first()
     try:
         services.set_alias(found, alias, by=request.user)
@@ -57,7 +57,7 @@ def add_alias(request: WorkspaceRequest, workspace: str, name: str, number: int)
 @workspace_view
 def remove_alias(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
     found = _version(request, name, number)
-    alias = request.POST.get("alias", "")
+    alias = request.POST.get("alias", "").replace("\0", "")
     services.remove_alias(found.model, alias, by=request.user)
     messages.success(request, f"{alias} points to no version any more.")
     return redirect(found)

@@ -40,6 +40,26 @@ def test_numbers_count_on_and_children_go_with_their_parents(make_run: MakeRun, 
     assert place("to").last_number == 4
 
 
+def test_what_a_run_logged_as_a_model_goes_with_it(make_run: MakeRun, owner: User, workspace: Workspace) -> None:
+    run = make_run()
+    model = services.create_logged_model(run.experiment, name="svc", run=run, by=owner)
+    old, new = run.experiment, services.make_experiment(workspace, "to", by=owner)
+    with pytest.raises(BadInput):
+        services.create_logged_model(new, name="svc", run=run, by=owner)
+    services.move_runs([run], new, by=owner)
+    services.delete_experiment(old, by=owner)
+    model.refresh_from_db()
+    assert model.experiment == new
+
+
+def test_a_move_of_which_nothing_comes_makes_no_experiment(make_run: MakeRun, owner: User, workspace: Workspace) -> None:
+    parent = make_run()
+    child = make_run(parent=parent)
+    outcome = services.act_on_runs(workspace, Run.objects.filter(pk=child.pk), "move", experiment="new", by=owner)
+    assert (outcome.done, [each.code for each in outcome.refused]) == (0, ["has_parent"])
+    assert not Experiment.objects.filter(name="new").exists()
+
+
 def test_what_may_not_be_moved_moves_nothing(
     make_run: MakeRun, owner: User, reader: User, workspace: Workspace
 ) -> None:

@@ -92,16 +92,22 @@ def test_a_parameter_of_a_model_is_written_once(api: Mlflow, model: str) -> None
 
 
 @pytest.mark.parametrize("wrong", [{"name": "a/b"}, {"name": "a:b"}, {"name": "x" * 251}, {"name": 3},
-                                   {"source_run_id": "0" * 32}, {"experiment_id": "999999"}, {"params": [{"key": ""}]},
+                                   {"source_run_id": "0" * 32}, {"experiment_id": "999999"},
+                                   {"source_run_id": "of another experiment"}, {"params": [{"key": ""}]},
                                    {"params": [{"key": "a", "value": "x" * 6001}]}, {"tags": "no"}])  # fmt: skip
 def test_a_model_that_cannot_be(api: Mlflow, wrong: dict[str, Any]) -> None:
     experiment = api.experiment()
+    if wrong.get("source_run_id", "").startswith("of"):
+        wrong = {"source_run_id": api.new_run()}
     code = api.send("logged-models", **{"experiment_id": experiment, **wrong})
     assert code.status_code in (400, 404), code.text
     assert api.post("logged-models/search", experiment_ids=[experiment]) == {}
 
 
-@pytest.mark.parametrize("wrong", [{"filter": "name ="}, {"filter": "size > 3"}, {"filter": "metrics.a = 'b'"}, {"page_token": "x"},
+@pytest.mark.parametrize("wrong", [{"filter": "name ="}, {"datasets": [{"dataset_name": "a"}] * 1500},
+                                   {"order_by": [{"field_name": "metrics.a"}] * 2500},
+                                   {"filter": "name LIKE '" + "%a" * 30_000 + "'"},
+                                   {"filter": "size > 3"}, {"filter": "metrics.a = 'b'"}, {"page_token": "x"},
                                    {"max_results": 0}, {"experiment_ids": []}, {"experiment_ids": ["999999"]},
                                    {"order_by": [{}]}, {"order_by": [{"field_name": "size"}]},
                                    {"order_by": [{"field_name": "metrics.a", "dataset_digest": "d"}]},
@@ -151,6 +157,10 @@ def test_what_a_run_used_and_made(api: Mlflow, model: str) -> None:
         api.send("runs/outputs", run_id=run, models=[{"model_id": "m-" + "0" * 32}]), "RESOURCE_DOES_NOT_EXIST", 404
     )
     refused(api.send("runs/outputs", run_id=run, models=[{}]))
+    for step in ("²", "--5", "9" * 19, 1.5):
+        refused(api.send("runs/outputs", run_id=run, models=[{"model_id": model, "step": step}]))
+    refused(api.send("runs/outputs", run_id=run, models=[{"model_id": f"m-{n}"} for n in range(101)]))
+    refused(api.send("runs/outputs", run_id=run, models=[{"model_id": "m\0"}]), "RESOURCE_DOES_NOT_EXIST", 404)
 
 
 def test_another_workspace_sees_nothing(

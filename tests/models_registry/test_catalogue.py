@@ -97,9 +97,14 @@ def test_a_run_changes_what_came_out_of_it_alone(version: ModelVersion, make_run
     mine = RunPrincipal(version.run_id or 0, version.model.workspace_id, contributor)
     other = RunPrincipal(make_run({}).pk, version.model.workspace_id, contributor)
     services.set_alias(version, "mine", by=mine)
+    services.set_alias(version, "mine", by=mine)
+    theirs = services.register_model(make_run({"m.pkl": b"x"}), name="iris", path="m.pkl", by=contributor)
+    services.set_alias(theirs, "champion", by=contributor)
     services.update_version(version, add_tags={"by": "run"}, by=mine)
     for change in (
         lambda: services.set_alias(version, "theirs", by=other),
+        lambda: services.set_alias(version, "champion", by=mine),
+        lambda: services.set_stage(version, "Production", archive_others=True, by=mine),
         lambda: services.set_stage(version, "Production", by=other),
         lambda: services.update_version(version, description="theirs", by=other),
     ):
@@ -116,6 +121,15 @@ def test_what_mlmodel_says_is_kept(run: Run, contributor: User) -> None:
     assert version.mlmodel is not None and version.mlmodel["signature"]["outputs"] is None
     file = services.main_file(version)
     assert file is not None and file.path == "model/model.pkl"
+
+
+@pytest.mark.parametrize("columns", ["[" * 20_000, "[NaN]", "[1e999]", "[" * 50 + "]" * 50, '[{"a": "x'])
+def test_a_signature_that_is_none_is_left_out(make_run: MakeRun, contributor: User, columns: str) -> None:
+    text = f"flavors: {{}}\nsignature:\n  inputs: '{columns}'\n"
+    run = make_run({"model/MLmodel": text.encode(), "model/model.pkl": b"pickle"})
+    version = services.register_model(run, name="iris", path="model", by=contributor)
+    version.refresh_from_db()
+    assert version.mlmodel is not None and version.mlmodel["signature"]["inputs"] is None
 
 
 @pytest.mark.parametrize(
@@ -193,7 +207,7 @@ def test_the_pages_do_it_all(client: Client, run: Run, contributor: User, reader
         "no version any more"
         in client.post(f"{page}alias/remove/", {"alias": "champion"}, follow=True).content.decode()
     )
-    edited = {"name": "moved", "description": "of iris", "tags": "team=blue"}
+    edited = {"name": "moved", "description": "of iris", "tags": "team=blue\nitems=3"}
     said = client.post("/w/lab/models/iris/edit/", edited, follow=True).content.decode()
     assert "of iris" in said and "team=blue" in said and "Production" in said
     client.force_login(reader)
@@ -204,11 +218,21 @@ def test_the_pages_do_it_all(client: Client, run: Run, contributor: User, reader
 
 def test_the_run_page_lists_its_logged_models(client: Client, run: Run, contributor: User, reader: User) -> None:
     logged = LoggedModel.objects.create(
-        workspace=run.workspace, experiment=run.experiment, run=run, name="<b>svc</b>", params={"kernel": "rbf"}, size=3
+        workspace=run.workspace,
+        experiment=run.experiment,
+        run=run,
+        name="<b>svc</b>",
+        params={"kernel": "rbf", "items": "1"},
+        size=3,
     )
     client.force_login(contributor)
     said = client.get(run.get_absolute_url()).content.decode()
     assert "&lt;b&gt;svc" in said and "<b>svc" not in said
-    assert f"models:/{logged.uid}" in said and "kernel=rbf" in said and f"register-{logged.uid}" in said
+    assert (
+        "items=1" in said
+        and f"models:/{logged.uid}" in said
+        and "kernel=rbf" in said
+        and f"register-{logged.uid}" in said
+    )
     client.force_login(reader)
     assert f"register-{logged.uid}" not in client.get(run.get_absolute_url()).content.decode()
