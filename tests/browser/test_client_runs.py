@@ -50,7 +50,7 @@ def test_an_experiment_is_described_and_put_away(page: Page, portal: Portal) -> 
     page.get_by_role("link", name="plans").click()
     page.get_by_role("button", name="Edit").click()
     page.get_by_label("Description").fill("to do")
-    page.get_by_label("Tags").fill("team=blue")
+    page.get_by_role("textbox", name="Tags", exact=True).fill("team=blue")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("team: blue")).to_be_visible()
     page.get_by_role("button", name="Archive").click()
@@ -90,7 +90,7 @@ def test_a_model_is_uploaded(page: Page, portal: Portal, tmp_path: Path) -> None
     page.locator("[data-upload=folder]").set_input_files(folder)
     expect(page.get_by_text("iris/model.pkl (11 bytes)")).to_be_visible()
     expect(page.locator("[name=name]")).to_have_value("iris")
-    page.get_by_label("Tags").fill("stage=candidate")
+    page.get_by_role("textbox", name="Tags", exact=True).fill("stage=candidate")
     page.get_by_role("button", name="Upload and register").click()
     expect(page.get_by_text("registered from files of admin")).to_be_visible()
     with portal.client() as client:
