@@ -7,7 +7,6 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
-from django.db.models import Prefetch
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -35,7 +34,7 @@ from experiments.search import (
 from experiments.status import RunStatus
 from experiments.views.cells import Cell, cell_of, label_of, stats_cell
 from experiments.views.choices import Choice, choices_of
-from experiments.views.columns import CHIPPED, CHIPS, COLUMNS
+from experiments.views.columns import COLUMNS, chips
 from mlportal.access.roles import Role
 from mlportal.pages import WorkspaceRequest, fragment
 from mlportal.pages.paging import PAGE_SIZE
@@ -241,7 +240,8 @@ class RunsTable:
         if self.asked.differ:
             return tuple(self.names.fields[:DIFFERING])
         place = () if self.experiment else (Field("attribute", "experiment"),)
-        metrics = (Field("metric", name) for name in self.names.metric[:COLUMNS])
+        # Of the runs that are listed: those of children that are not would be empty columns.
+        metrics = (Field("metric", name) for name in Names(self.scope).metric[:COLUMNS])
         return (*place, *metrics, LABELS, Field("attribute", "duration"), Field("attribute", "created_at"))
 
     def address(self, **changes: Any) -> str:
@@ -260,12 +260,7 @@ class RunsTable:
         joined = [JOINED[column.key] for column in columns if column.kind == "attribute" and column.key in JOINED]
         runs: Any = Run.objects.filter(pk__in=keys).with_children_count().select_related(*RELATED, *joined)
         if LABELS in columns:
-            runs = runs.prefetch_related(
-                *(
-                    Prefetch(name, model.objects.order_by("name")[:CHIPS], to_attr=f"shown_{name}")
-                    for name, model in CHIPPED.items()
-                )
-            )
+            runs = runs.prefetch_related(*chips())
         by_key = {run.pk: run for run in runs.order_by()}
         rows = [by_key[key] for key in keys if key in by_key]
         values = values_of(keys, columns)

@@ -114,6 +114,8 @@ def log_parameter(call: Call) -> Json:
 def set_tag(call: Call) -> Json:
     tags = read_tags([dict(call.given)])
     run = call.writable_run()
+    if PARENT_TAG in tags and run.parent_id and tags[PARENT_TAG] != _parent_uid(run):
+        raise invalid(f"The run {run.uid} is a child of {_parent_uid(run)}, and stays one.")
     name = take_own_tags(tags)
     if tags:
         services.write_batch(run, Batch(tags=dict(tags)))
@@ -124,6 +126,8 @@ def set_tag(call: Call) -> Json:
 
 def delete_tag(call: Call) -> Json:
     run, name = call.active_run(), call.text("key")
+    if name == PARENT_TAG and run.parent_id:
+        raise invalid(f"The run {run.uid} is a child of {_parent_uid(run)}, and stays one.")
     if not run.tags.filter(name=name).exists():
         raise not_there(f"No tag with name: {name} in run with id {run.uid}")
     services.remove_tags(run, [name], by=call.by)
@@ -183,7 +187,7 @@ def log_model(call: Call) -> Json:
 def search(call: Call) -> Json:
     most = call.integer("max_results", DEFAULT_RESULTS) or 0
     if not 1 <= most <= MAX_RESULTS:
-        raise invalid(f"Invalid value {most} for parameter 'max_results' supplied: It must be at most {MAX_RESULTS}.")
+        raise invalid(f"Invalid value {most} for parameter 'max_results' supplied: It must be from 1 to {MAX_RESULTS}.")
     start = offset_of(call.text("page_token", required=False))
     runs = Run.objects.visible_to(call.by).filter(experiment__in=_experiments(call, call.texts("experiment_ids")))
     view = view_of(call.one("run_view_type"))
@@ -204,6 +208,10 @@ def _parent(call: Call, run_id: str) -> Run | None:
         return Run.objects.select_related("experiment", "workspace").get(pk=call.by.run_id)
     visible = Run.objects.visible_to(call.by).filter(workspace=call.workspace, uid=run_id[:32], deleted_at=None)
     return visible.select_related("experiment", "workspace").first() if run_id else None
+
+
+def _parent_uid(run: Run) -> str:
+    return run.parent.uid if run.parent else ""
 
 
 def _experiments(call: Call, ids: list[str]) -> list[int]:

@@ -35,6 +35,7 @@ def runs_json(keys: Sequence[int]) -> list[Json]:
         own_tags = tags.get(key, [])
         own_tags.append({"key": NAME_TAG, "value": name})
         if row[12] is not None:
+            own_tags[:] = [tag for tag in own_tags if tag["key"] != PARENT_TAG]
             own_tags.append({"key": PARENT_TAG, "value": row[12]})
         data: Json = {"tags": own_tags}
         if key in metrics:
@@ -66,7 +67,7 @@ def _metrics(keys: Sequence[int]) -> dict[int, list[Json]]:
 def _named(model: type[Parameter | Tag], keys: Sequence[int]) -> dict[int, list[Json]]:
     found: dict[int, list[Json]] = {}
     for run, name, value in _rows(model, "run_id, name, value", keys):
-        if name not in (NAME_TAG, PARENT_TAG) or model is Parameter:
+        if name != NAME_TAG or model is Parameter:
             found.setdefault(run, []).append({"key": name, "value": value or ""})
     return found
 

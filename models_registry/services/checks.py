@@ -32,8 +32,7 @@ def require_changer(version: ModelVersion, by: User | RunPrincipal) -> None:
 
 
 def named(name: str) -> str:
-    """The name of a model. BadInput."""
-    name = name.strip()
+    """The name of a model. BadInput: blanks around it are not taken away, for whoever gave it asks for it so again."""
     try:
         model_name(name)
     except ValidationError as error:

@@ -12,11 +12,13 @@ from mlportal.errors import BadInput
 from models_registry.models import ModelVersion
 from models_registry.models.registry import Framework
 from models_registry.services import scikit_learn
-from models_registry.services.mlmodel import conda_yaml
+from models_registry.services.mlmodel import conda_yaml, model_path
 from models_registry.services.registration import suggested_framework_version
 
 # The scikit-learn of each curated environment; a lock, where there is one, knows better.
 CURATED = {"AzureML-Tutorial": "0.23", "azureml-sklearn-1.5": "1.5", "sklearn-today": "1.8"}
+# What MLflow writes into every conda.yaml; scikit-learn's estimators are loaded without it.
+MLFLOW = re.compile(r"^\s*-\s*mlflow(-skinny)?\s*([=<>~!][^\n]*)?\n", re.MULTILINE)
 LAST_BEFORE_1 = 24  # 1.0 came after 0.24
 
 
@@ -65,14 +67,16 @@ def _brought(
 ) -> tuple[EnvironmentVersion | None, str]:
     """The one that MLflow wrote beside the model. BadInput says what is wrong with it."""
     name = f"mlflow-{version.model.name[:200]}-{version.version}"
-    errors = check_definition(text).errors
+    without = MLFLOW.sub("", text) if model_path(version.mlmodel) else text
+    errors = check_definition(without).errors
     if errors:
         raise BadInput(
             f"The conda.yaml beside {version} cannot be used: {errors[0]['message']}. Give inference with an environment.",
             field="inference.environment",
         )
-    note = f"{version} runs in {name}, which is made of the conda.yaml that it was logged with."
-    return (add_version(workspace, name, text, by=by) if by else None), note
+    left = "" if without == text else " It has no mlflow in it, which serving the estimator does not need."
+    note = f"{version} runs in {name}, which is made of the conda.yaml that it was logged with.{left}"
+    return (add_version(workspace, name, without, by=by) if by else None), note
 
 
 def _fitting(workspace: Workspace, version: ModelVersion, by: User | None) -> tuple[EnvironmentVersion | None, str]:

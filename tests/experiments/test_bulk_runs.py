@@ -52,7 +52,9 @@ def test_what_a_run_logged_as_a_model_goes_with_it(make_run: MakeRun, owner: Use
     assert model.experiment == new
 
 
-def test_a_move_of_which_nothing_comes_makes_no_experiment(make_run: MakeRun, owner: User, workspace: Workspace) -> None:
+def test_a_move_of_which_nothing_comes_makes_no_experiment(
+    make_run: MakeRun, owner: User, workspace: Workspace
+) -> None:
     parent = make_run()
     child = make_run(parent=parent)
     outcome = services.act_on_runs(workspace, Run.objects.filter(pk=child.pk), "move", experiment="new", by=owner)

@@ -19,6 +19,22 @@ def metric(key: str = "m", value: Any = 1.0, timestamp: Any = 1000, **more: Any)
     return {"key": key, "value": value, "timestamp": timestamp, **more}
 
 
+def test_a_parent_elsewhere_is_a_tag_and_a_child_keeps_its_parent(api: Mlflow) -> None:
+    tag = "mlflow.parentRunId"
+    parent, other = api.new_run(), api.new_run()
+    elsewhere = api.new_run(api.experiment(), tags=[{"key": tag, "value": parent}])
+    assert api.data(elsewhere, "tags")[tag] == parent
+    api.post("runs/set-tag", run_id=elsewhere, key=tag, value=other)
+    assert api.data(elsewhere, "tags")[tag] == other
+    api.post("runs/delete-tag", run_id=elsewhere, key=tag)
+    assert tag not in api.data(elsewhere, "tags")
+    child = api.new_run(tags=[{"key": tag, "value": parent}])
+    api.post("runs/set-tag", run_id=child, key=tag, value=parent)
+    refused(api.send("runs/set-tag", run_id=child, key=tag, value=other))
+    refused(api.send("runs/delete-tag", run_id=child, key=tag))
+    assert api.data(child, "tags")[tag] == parent
+
+
 def test_numbers_that_are_none_are_kept(api: Mlflow, run: str) -> None:
     for step, value in enumerate(["NaN", "Infinity", "-Infinity", "1.5", 3]):
         api.post("runs/log-metric", run_id=run, **metric(value=value, step=step))

@@ -34,7 +34,7 @@ signature:
 FILES = {
     "model/MLmodel": MLMODEL.encode(),
     "model/model.pkl": b"pickle",
-    "model/conda.yaml": b"dependencies:\n- python=3.11\n- pip:\n  - scikit-learn==1.5.2\n",
+    "model/conda.yaml": b"dependencies:\n- python=3.11\n- pip:\n  - mlflow==2.22.5\n  - scikit-learn==1.5.2\n",
     "model/tokenizer.pkl": b"another",
 }
 
@@ -152,6 +152,7 @@ def test_without_an_environment_it_is_served_in_the_one_beside_it(run: Run, cont
     environment = deployment.revision.environment_version
     assert environment.environment.name == "mlflow-iris-1"
     assert "scikit-learn==1.5.2" in environment.definition
+    assert "mlflow==" not in environment.definition and "no mlflow in it" in deployment.revision.note
     assert "conda.yaml" in deployment.revision.note
 
 
