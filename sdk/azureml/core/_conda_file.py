@@ -10,8 +10,9 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 from azureml.exceptions import UserErrorException
 
 _KEY = re.compile(r"""^("[^"]*"|'[^']*'|[A-Za-z_][\w.-]*)\s*:(?:\s+(.*))?$""")
-_PLAIN = re.compile(r"[A-Za-z0-9./<>=~^-][A-Za-z0-9 _./=<>~^!,;\[\]:+*@$&%()\\'\"-]*")
-_RESERVED = re.compile(r"(?i)(true|false|yes|no|on|off|null|~|-|[-+.\d][\d_.eExXoO+:-]*)")
+# What begins otherwise may be a number, a date, a merge or a folded text to YAML.
+_PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9 _./=<>~^!,;\[\]:+*@$&%()\\'\"-]*")
+_RESERVED = re.compile(r"(?i)(true|false|yes|no|on|off|null)")
 
 
 class _Line(NamedTuple):
