@@ -90,7 +90,7 @@ def test_a_model_is_uploaded(page: Page, portal: Portal, tmp_path: Path) -> None
     page.locator("[data-upload=folder]").set_input_files(folder)
     expect(page.get_by_text("iris/model.pkl (11 bytes)")).to_be_visible()
     expect(page.locator("[name=name]")).to_have_value("iris")
-    page.get_by_role("textbox", name="Tags", exact=True).fill("stage=candidate")
+    page.get_by_label("Tags").fill("stage=candidate")
     page.get_by_role("button", name="Upload and register").click()
     expect(page.get_by_text("registered from files of admin")).to_be_visible()
     with portal.client() as client:
