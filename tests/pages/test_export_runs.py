@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import math
 import sys
@@ -73,7 +72,6 @@ def test_without_its_package_parquet_is_an_error_that_names_it(client: Client, m
     assert "arro3-io" in answer.content.decode()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("arro3") is None, reason="arro3-io is not installed")
 def test_parquet_keeps_types(client: Client) -> None:
     from arro3.io import read_parquet
 
