@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from experiments.search import BadSearch
 from experiments.search.compare import moment_matches, number_matches, text_matches
 from experiments.search.grammar import Comparison, parse_filter, parse_order
-from experiments.search.pairs import PairValue
+from experiments.search.pairs import PairValue, pair_matches
 from experiments.search.tree import as_q
 from models_registry.models import ModelVersion, RegisteredModel
 
@@ -69,16 +69,14 @@ def _filtered(
         raise BadSearch(f"Invalid attribute key {key!r} specified. Valid keys are {known}")
 
     def tag(comparison: Comparison) -> Q:
-        value = PairValue("tags", comparison.field.key)
-        if comparison.sign in ("IS NULL", "IS NOT NULL"):
-            there = Q(
-                Exists(model._base_manager.filter(pk=OuterRef("pk")).alias(pair=value).filter(pair__isnull=False))
-            )
-            return there if comparison.sign == "IS NOT NULL" else ~there
-        matches = text_matches(value, comparison)
+        matches = pair_matches(model, "tags", comparison)
         if comparison.field.key == IS_PROMPT and comparison.sign == "!=":
             # Clients leave prompts out of every search for models so, and no model has this tag.
-            matches |= Q(pk__in=model._base_manager.alias(pair=value).filter(pair__isnull=True).values("pk"))
+            matches |= Q(
+                pk__in=model._base_manager.alias(pair=PairValue("tags", IS_PROMPT))
+                .filter(pair__isnull=True)
+                .values("pk")
+            )
         return matches
 
     by_kind: dict[str, Callable[[Comparison], Q]] = {"attribute": attribute, "tag": tag}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
@@ -12,7 +13,7 @@ from experiments.models import LoggedModel, LoggedModelMetric
 
 from .compare import moment_matches, number_matches, text_matches
 from .grammar import Comparison, parse_filter, parse_order
-from .pairs import PairValue
+from .pairs import PairValue, pair_matches
 from .tokens import BadSearch
 from .tree import as_q
 
@@ -63,7 +64,12 @@ def search_logged_models(
             rows = LoggedModelMetric.objects.filter(value, model=OuterRef("pk"), name=comparison.field.key)
             return Q(Exists(rows.filter(_on(datasets)).order_by()))
 
-        by_kind = {"attribute": _attribute, "metric": metric, "param": _pair("params"), "tag": _pair("tags")}
+        by_kind: dict[str, Callable[[Comparison], Q]] = {
+            "attribute": _attribute,
+            "metric": metric,
+            "param": partial(pair_matches, LoggedModel, "params"),
+            "tag": partial(pair_matches, LoggedModel, "tags"),
+        }
         models = models.filter(as_q(condition, lambda comparison: by_kind[comparison.field.kind](comparison)))
     keys: list[Any] = []
     for order in orders:
@@ -79,19 +85,6 @@ def _attribute(comparison: Comparison) -> Q:
     if key in MOMENTS:
         return moment_matches(MOMENTS[key], comparison)
     raise BadSearch(f"Invalid attribute key {key!r} specified. Valid keys are {sorted([*TEXTS, *MOMENTS])}")
-
-
-def _pair(column: str) -> Any:
-    def matches(comparison: Comparison) -> Q:
-        value = PairValue(column, comparison.field.key)
-        if comparison.sign in ("IS NULL", "IS NOT NULL"):
-            there = Q(
-                Exists(LoggedModel.objects.filter(pk=OuterRef("pk")).alias(pair=value).filter(pair__isnull=False))
-            )
-            return there if comparison.sign == "IS NOT NULL" else ~there
-        return text_matches(value, comparison)
-
-    return matches
 
 
 def _on(datasets: Sequence[OnDataset]) -> Q:

@@ -5,7 +5,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import F, Func, TextField
+from django.db.models import Exists, F, Func, Model, OuterRef, Q, TextField
+
+from .compare import text_matches
+from .grammar import Comparison
+
+
+def pair_matches(model: type[Model], column: str, comparison: Comparison) -> Q:
+    """Rows of the model whose pair of the comparison's name is so, or is there, or is not."""
+    value = PairValue(column, comparison.field.key)
+    if comparison.sign in ("IS NULL", "IS NOT NULL"):
+        rows = model._base_manager.filter(pk=OuterRef("pk")).alias(pair=value).filter(pair__isnull=False)
+        return Q(Exists(rows)) if comparison.sign == "IS NOT NULL" else ~Q(Exists(rows))
+    return text_matches(value, comparison)
 
 
 class PairValue(Func):
