@@ -46,7 +46,7 @@ def mounted() -> Mounted:
             deadline_seconds=settings.SERVICE_SECONDS,
             waiting=settings.SERVICE_WAITING,
         )
-        gateway = Gateway(routes, PortalRecorder(requests, routes.version_of), limits)
+        gateway = Gateway(routes, PortalRecorder(requests), limits)
         _mounted[loop] = Mounted(gateway, routes)
     return _mounted[loop]
 

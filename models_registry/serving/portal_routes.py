@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from mlportal.texts import storable
 from models_registry.models import Deployment, RequestLog
 from models_registry.services.keys import is_key, pair_of
 from models_registry.services.requests import keep_requests
-from models_registry.serving.gateway import RequestRecord, Route
+from models_registry.serving.gateway import RequestRecord, Route, Target
 from models_registry.status import DeploymentStatus
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,6 @@ class PortalRoutes:
 
     def __init__(self) -> None:
         self._routes: Mapping[str, Route] = {}
-        self._labels: Mapping[str, str] = {}
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         # A thread of its own: slow pages must not keep requests from finding their service.
@@ -61,9 +60,6 @@ class PortalRoutes:
             self._start_reading()
         route = self._routes.get(name)
         return route if route is not None and workspace in (None, route.workspace) else None
-
-    def version_of(self, deployment_id: str) -> str:
-        return self._labels.get(deployment_id, "")
 
     async def be_ready_for(self, name: str) -> None:
         """Called before each request: waits for the database when what is in memory is too old or would refuse."""
@@ -92,7 +88,6 @@ class PortalRoutes:
             logger.warning("The database does not answer: %s", error)
         else:
             self._routes = {route.name: route for route in routes}
-            self._labels = {route.deployment_id: route.version for route in routes}
         self._read_at = began
 
 
@@ -110,13 +105,18 @@ def route_of(deployment: Deployment) -> Route:
     return Route(
         deployment_id=str(deployment.pk),
         name=deployment.name,
-        version=str(answering),
-        replicas=[Path(deployment.socket)] if deployment.wanted and deployment.socket else [],
+        targets=[
+            Target(
+                revision=str(answering.pk),
+                version=str(answering),
+                replicas=[Path(deployment.socket)] if deployment.wanted and deployment.socket else [],
+                describe=(deployment.signature or {}) if deployment.live_revision is not None else {},
+                has_script=bool(answering.entry_script),
+            )
+        ],
         authorize=lambda header: is_key(header, pair),
-        describe=(deployment.signature or {}) if deployment.live_revision is not None else {},
         auth_enabled=deployment.auth_enabled,
         workspace=deployment.workspace.name,
-        has_script=bool(answering.entry_script),
         is_starting=deployment.status == DeploymentStatus.TRANSITIONING,
         closed=CLOSED.get(deployment.status, "").format(deployment.name),
         elsewhere=node if node and node != node_name() else "",
@@ -162,9 +162,8 @@ class RequestBuffer:
 
 
 class PortalRecorder:
-    def __init__(self, buffer: RequestBuffer, version_of: Callable[[str], str]) -> None:
+    def __init__(self, buffer: RequestBuffer) -> None:
         self.buffer = buffer
-        self.version_of = version_of
 
     def record(self, record: RequestRecord) -> None:
         self.buffer.add(
@@ -175,7 +174,7 @@ class PortalRecorder:
                 status=record.status,
                 latency_ms=record.latency_ms,
                 rows=record.rows or 0,
-                version=self.version_of(record.deployment_id),
+                version=record.version,
                 request=storable(record.request)[:EXCERPT_CHARACTERS],
                 response=storable(record.response)[:EXCERPT_CHARACTERS],
                 error=record.error or "",

@@ -22,7 +22,7 @@ import uvicorn
 from sklearn.datasets import load_iris
 from sklearn.svm import SVC
 
-from models_registry.serving.gateway import Gateway, Limits, RequestRecord, Route
+from models_registry.serving.gateway import Gateway, Limits, RequestRecord, Route, Target
 from models_registry.serving.replica import Limits as ReplicaLimits
 from models_registry.serving.replica import Replica, State
 
@@ -67,7 +67,11 @@ class Memory:
 
     def publish(self, name: str, *replicas: Replica, **changes: Any) -> None:
         describe: Mapping[str, Any] = next((replica.describe for replica in replicas if replica.describe), {})
-        route = Route(f"d-{name}", name, "1", [replica.socket_path for replica in replicas], authorize, describe)
+        of_target = {
+            key: changes.pop(key) for key in ("describe", "has_script", "replicas", "version") if key in changes
+        }
+        target = Target("r1", "1", [replica.socket_path for replica in replicas], describe)
+        route = Route(f"d-{name}", name, [replace(target, **of_target)], authorize)
         self.routes[name] = replace(route, **changes)
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,8 @@ import httpx
 import numpy as np
 import pytest
 
-from models_registry.serving.gateway import Dispatcher, GatewayError, Limits
+from models_registry.serving.gateway import Dispatcher, GatewayError, Limits, Route, Target
+from models_registry.serving.gateway.dispatcher import choose
 from models_registry.serving.replica import Replica, State
 from tests.serving.conftest import IRIS, Memory, until, wait_for
 
@@ -169,7 +171,8 @@ def test_an_answer_that_is_too_large_names_the_limit(memory: Memory, pair: list[
 
     async def ask() -> object:
         try:
-            return await dispatcher.call(memory.routes["moody"], "predict", np.zeros((50, 1)))
+            route = memory.routes["moody"]
+            return await dispatcher.call(route, route.main, "predict", np.zeros((50, 1)))
         finally:
             dispatcher.close()
 
@@ -208,3 +211,17 @@ def test_replacing_a_replica_under_load_fails_no_request(
     assert len(statuses) > 50
     assert set(statuses) == {200}
     assert pair[0].exit and pair[0].exit.code == 0
+
+
+def test_requests_are_shared_among_the_revisions_by_their_weights(iris: Replica) -> None:
+    sockets = [iris.socket_path]
+    targets = [Target("1", "iris:1", sockets, weight=90), Target("2", "iris:2", sockets, weight=10)]
+    route = Route("d", "iris", targets, lambda _: True)
+    chosen = Counter(choose(route).version for _ in range(2000))
+    assert 100 < chosen["iris:2"] < 320, chosen
+
+
+def test_a_revision_without_a_replica_gets_no_request(iris: Replica) -> None:
+    targets = [Target("1", "iris:1", [iris.socket_path]), Target("2", "iris:2", [], weight=100)]
+    route = Route("d", "iris", targets, lambda _: True)
+    assert {choose(route).version for _ in range(100)} == {"iris:1"}

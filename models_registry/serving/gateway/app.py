@@ -12,8 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 from models_registry.serving.gateway import errors
-from models_registry.serving.gateway.contracts import Limits, Recorder, RequestRecord, Route, Routes
-from models_registry.serving.gateway.dispatcher import Dispatcher, refuse_if_closed
+from models_registry.serving.gateway.contracts import Limits, Recorder, RequestRecord, Route, Routes, Target
+from models_registry.serving.gateway.dispatcher import Dispatcher, choose, refuse_if_closed
 from models_registry.serving.gateway.formats import Call, dumps, read_infer, read_invocations, read_score
 from models_registry.serving.gateway.http import (
     Answer,
@@ -44,6 +44,7 @@ class Exchange:
     scope: Scope
     receive: Receive
     route: Route
+    target: Target
     base: str
     id: str = field(default_factory=lambda: uuid4().hex)
     body: bytes = b""
@@ -95,20 +96,23 @@ class Gateway:
         if route is None:
             raise errors.UnknownService(f"There is no service {match['name']}")
         rest = (match["rest"] or "/").rstrip("/") or "/"
-        handlers, is_open = self._handlers(route, rest)
+        target = choose(route)
+        handlers, is_open = self._handlers(route, target, rest)
         verb = scope["method"]
         handler = handlers.get("GET" if verb == "HEAD" else verb)
         if handler is None:
             raise errors.WrongVerb(f"{rest} takes {' and '.join(handlers)}, not {verb}", allowed=list(handlers))
         base = root + match[0].removesuffix(match["rest"] or "")
-        exchange = Exchange(scope, receive, route, base)
+        exchange = Exchange(scope, receive, route, target, base)
         if verb == "POST":
             return await self._recorded(exchange, handler)
         if not is_open:
             self._authorize(exchange)
         return await handler(exchange)
 
-    def _handlers(self, route: Route, rest: str) -> tuple[dict[str, Callable[[Exchange], Awaitable[Answer]]], bool]:
+    def _handlers(
+        self, route: Route, target: Target, rest: str
+    ) -> tuple[dict[str, Callable[[Exchange], Awaitable[Answer]]], bool]:
         """({verb: handler} of the path below the service, whether its GET asks for no key)."""
         if rest in ("/openapi.json", "/swagger.json"):
             return {"GET": self._openapi}, False
@@ -116,7 +120,7 @@ class Gateway:
             return {"GET": self._live}, True
         if rest == "/v2/health/ready":
             return {"GET": self._ready}, True
-        if route.has_script:
+        if target.has_script:
             return self._script_handlers(route, rest)
         score = self._scorer(read_score)
         model = f"/v2/models/{route.name}"
@@ -127,7 +131,7 @@ class Gateway:
         if rest == "/invocations":
             return {"POST": self._scorer(read_invocations)}, False
         if rest == f"{model}/infer":
-            return {"POST": self._scorer(lambda body, _: read_infer(body, route.name, route.version))}, False
+            return {"POST": self._scorer(lambda body, _: read_infer(body, route.name, target.version))}, False
         if rest in ("/v2", model):
             return {"GET": self._server if rest == "/v2" else self._metadata}, False
         if rest == f"{model}/ready":
@@ -156,13 +160,15 @@ class Gateway:
             # A large CSV takes seconds, in which every other request would stand still.
             aside = is_csv and len(exchange.body) > ASIDE_BYTES
             call = await asyncio.to_thread(read, exchange.body, is_csv) if aside else read(exchange.body, is_csv)
-            describe = exchange.route.describe
+            describe = exchange.target.describe
             methods = describe.get("methods")
             exchange.method = call.method or describe.get("default_method") or "predict"
             if methods is not None and exchange.method not in methods:
                 raise errors.NoMethod(f"The model has no method {exchange.method}", methods=list(methods))
             payload, exchange.rows = payload_of(call.table, describe, self.limits.rows)
-            return Answer(200, call.write(await self.dispatcher.call(exchange.route, exchange.method, payload)))
+            return Answer(
+                200, call.write(await self.dispatcher.call(exchange.route, exchange.target, exchange.method, payload))
+            )
 
         return score
 
@@ -171,7 +177,7 @@ class Gateway:
         exchange.body = await read_body(exchange.scope, exchange.receive, self.limits)
         exchange.method = "run"
         request = request_of(exchange.scope, exchange.body)
-        return answer_of(await self.dispatcher.call(exchange.route, "run", request))
+        return answer_of(await self.dispatcher.call(exchange.route, exchange.target, "run", request))
 
     async def _recorded(self, exchange: Exchange, handler: Callable[[Exchange], Awaitable[Answer]]) -> Answer:
         started, clock = time.time(), time.perf_counter()
@@ -194,6 +200,7 @@ class Gateway:
             RequestRecord(
                 id=exchange.id,
                 deployment_id=exchange.route.deployment_id,
+                version=exchange.target.version,
                 time=started,
                 method=exchange.method,
                 status=answer.status,
@@ -207,8 +214,8 @@ class Gateway:
         return answer
 
     async def _health(self, exchange: Exchange) -> Answer:
-        route = exchange.route
-        return _json({"alive": True, "service": route.name, "version": route.version, "ready": bool(route.replicas)})
+        name, target = exchange.route.name, exchange.target
+        return _json({"alive": True, "service": name, "version": target.version, "ready": bool(target.replicas)})
 
     async def _live(self, exchange: Exchange) -> Answer:
         return _json({"live": True})
@@ -216,10 +223,10 @@ class Gateway:
     async def _ready(self, exchange: Exchange) -> Answer:
         """Asks a replica, so that "ready" means that the next request will be answered."""
         refuse_if_closed(exchange.route)
-        if not exchange.route.replicas:
+        if not exchange.target.replicas:
             raise errors.NotReady(f"No replica of the service {exchange.route.name} is ready")
         try:
-            await self.dispatcher.call(exchange.route, "health", None, deadline=READY_SECONDS)
+            await self.dispatcher.call(exchange.route, exchange.target, "health", None, deadline=READY_SECONDS)
         except errors.DeadlineExceeded:
             raise errors.NotReady(f"No replica of the service {exchange.route.name} answers") from None
         return _json({"ready": True, "name": exchange.route.name})
@@ -228,17 +235,17 @@ class Gateway:
         return _json(document(exchange.route, exchange.base))
 
     async def _server(self, exchange: Exchange) -> Answer:
-        return _json({"name": exchange.route.name, "version": exchange.route.version, "extensions": []})
+        return _json({"name": exchange.route.name, "version": exchange.route.main.version, "extensions": []})
 
     async def _metadata(self, exchange: Exchange) -> Answer:
         route = exchange.route
-        describe = route.describe
+        describe = route.main.describe
         classes = describe.get("classes") or [0.0]
         kind = {int: "INT64", float: "FP64", bool: "BOOL"}.get(type(classes[0]), "BYTES")
         return _json(
             {
                 "name": route.name,
-                "versions": [route.version],
+                "versions": [route.main.version],
                 "platform": "sklearn",
                 "inputs": [{"name": "input", "datatype": "FP64", "shape": [-1, describe.get("n_features") or -1]}],
                 "outputs": [{"name": describe.get("default_method") or "predict", "datatype": kind, "shape": [-1]}],

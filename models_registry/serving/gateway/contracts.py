@@ -9,31 +9,50 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A service as it is at this moment.
+class Target:
+    """One revision of a service that may answer, by any of its replicas.
 
-    `authorize` is given the Authorization header (or None) and is asked only when `auth_enabled`. `describe` is what
-    the model worker answered to "describe", or empty while that is not known: requests are then checked by the model
-    alone. A caller that knows better rows for the documentation than the worker's puts them into `describe["example"]`.
+    `describe` is what the model worker answered to "describe", or empty while that is not known: requests are then
+    checked by the model alone. Who knows better rows for the documentation than the worker's puts them into
+    `describe["example"]`. One that `has_script` is answered by a person's entry script: bodies go through as they are.
+
+    `weight` is its share of the requests among the weights of all targets.
+    """
+
+    revision: str
+    version: str
+    replicas: Sequence[Path] = ()
+    describe: Mapping[str, Any] = field(default_factory=dict)
+    has_script: bool = False
+    weight: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A service as it is at this moment. The first of its `targets` is what it is made of: documents tell of that one.
+
+    `authorize` is given the Authorization header (or None) and is asked only when `auth_enabled`.
 
     Requests wait for a first replica that `is_starting`, as long as for an answer. They do not wait where that is of no
     use: `closed` says why the service takes none, `elsewhere` names the machine that has its replicas.
-
-    A service that `has_script` is answered by a person's entry script: bodies go through as they are.
     """
 
     deployment_id: str
     name: str
-    version: str
-    replicas: Sequence[Path]
+    targets: Sequence[Target]
     authorize: Callable[[str | None], bool]
-    describe: Mapping[str, Any] = field(default_factory=dict)
     auth_enabled: bool = True
     workspace: str | None = None
-    has_script: bool = False
     is_starting: bool = False
     closed: str = ""
     elsewhere: str = ""
+
+    @property
+    def main(self) -> Target:
+        return self.targets[0]
+
+    def target_of(self, revision: str) -> Target | None:
+        return next((target for target in self.targets if target.revision == revision), None)
 
 
 class Routes(Protocol):
@@ -48,6 +67,7 @@ class RequestRecord:
 
     id: str
     deployment_id: str
+    version: str
     time: float
     method: str
     status: int

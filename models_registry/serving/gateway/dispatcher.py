@@ -6,6 +6,7 @@ The one place where requests of a service meet, so that batching can be put here
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from models_registry.serving import protocol
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.connections import Pool, ReplicaAbsent, ReplicaLost
-from models_registry.serving.gateway.contracts import Limits, Route, Routes
+from models_registry.serving.gateway.contracts import Limits, Route, Routes, Target
 
 # A request that was with two replicas when they died may be what killed them: it is not given a third.
 MAX_LOST = 2
@@ -31,6 +32,14 @@ def refuse_if_closed(route: Route) -> None:
         )
 
 
+def choose(route: Route) -> Target:
+    """The target for a new request, by weight among those that have a replica."""
+    if len(route.targets) == 1:
+        return route.main
+    ready = [target for target in route.targets if target.replicas and target.weight]
+    return random.choices(ready, [target.weight for target in ready])[0] if ready else route.main
+
+
 class Dispatcher:
     """Calls models. Belongs to one event loop."""
 
@@ -40,8 +49,10 @@ class Dispatcher:
         self._pools: dict[Path, Pool] = {}
         self._inside: Counter[str] = Counter()
 
-    async def call(self, route: Route, method: str, payload: Any, *, deadline: float | None = None) -> Any:
-        """What `method` of the model answers to `payload`: an array, or a JSON value.
+    async def call(
+        self, route: Route, target: Target, method: str, payload: Any, *, deadline: float | None = None
+    ) -> Any:
+        """What `method` of the target's model answers to `payload`: an array, or a JSON value.
 
         `payload` is a numeric array, {"rows": […]}, or for an entry script Raw. Calls have no effect on a model, so one
         that is lost with its replica is sent again; what a script has done by then, nobody knows. Raises a GatewayError.
@@ -55,7 +66,7 @@ class Dispatcher:
         seconds = deadline or self.limits.deadline_seconds
         try:
             async with asyncio.timeout(seconds):
-                return self._result(await self._call(route, method, payload, seconds))
+                return self._result(await self._call(route, target, method, payload, seconds))
         except TimeoutError:
             raise errors.DeadlineExceeded(
                 f"The model did not answer within {seconds:g} s (MLPORTAL_SERVICE_TIMEOUT)", limit=seconds
@@ -69,13 +80,13 @@ class Dispatcher:
             if not self._inside[route.deployment_id]:
                 del self._inside[route.deployment_id]
 
-    async def _call(self, route: Route, method: str, payload: Any, seconds: float) -> protocol.Message:
+    async def _call(self, route: Route, target: Target, method: str, payload: Any, seconds: float) -> protocol.Message:
         loop = asyncio.get_running_loop()
         started = loop.time()
         lost = 0
         while True:
             refuse_if_closed(route)
-            for pool in sorted(map(self._pool, route.replicas), key=lambda pool: pool.load):
+            for pool in sorted(map(self._pool, target.replicas), key=lambda pool: pool.load):
                 try:
                     return await pool.call(method, payload)
                 except ReplicaAbsent:
@@ -83,7 +94,7 @@ class Dispatcher:
                 except ReplicaLost:
                     self._forget(pool)
                     lost += 1
-                    if route.has_script and method == "run":
+                    if target.has_script and method == "run":
                         raise errors.ReplicaCrashed("The entry script ended while it worked on this request") from None
                     if lost == MAX_LOST:
                         raise errors.ReplicaCrashed("The model ended while it worked on this request, twice") from None
@@ -99,6 +110,7 @@ class Dispatcher:
             if current is None:
                 raise errors.UnknownService(f"There is no service {route.name} any more")
             route = current
+            target = route.target_of(target.revision) or choose(route)
 
     def _pool(self, path: Path) -> Pool:
         if path not in self._pools:

@@ -36,9 +36,9 @@ ERRORS = {
 
 def document(route: Route, base: str) -> dict[str, Any]:
     """OpenAPI 3.1 of `route`, whose routes are below the path `base`."""
-    if route.has_script:
+    if route.main.has_script:
         return _document_of_script(route, base)
-    describe = route.describe
+    describe = route.main.describe
     example = describe.get("example")
     names = describe.get("feature_names")
     width = describe.get("n_features")
@@ -88,14 +88,14 @@ def document(route: Route, base: str) -> dict[str, Any]:
 
 def _document_of_script(route: Route, base: str) -> dict[str, Any]:
     """As inference-schema's decorators say; without them a body may be anything."""
-    schema = route.describe.get("schema") or {}
+    schema = route.main.describe.get("schema") or {}
     result: dict[str, Any] = {"application/json": {"schema": schema.get("output") or {}}}
-    post = _operation("score", schema.get("input") or {}, route.describe.get("sample"), _answer_with(result))
+    post = _operation("score", schema.get("input") or {}, route.main.describe.get("sample"), _answer_with(result))
     if not schema:
         post["requestBody"]["content"] = {"*/*": {"schema": {}}}
     else:
         del post["requestBody"]["content"]["text/csv"]
-    about = f"What {route.describe.get('class', 'the entry script')} answers."
+    about = f"What {route.main.describe.get('class', 'the entry script')} answers."
     return _whole(route, base, about, {"/score": {"post": post}})
 
 
@@ -107,7 +107,7 @@ def _whole(route: Route, base: str, about: str, paths: dict[str, Any]) -> dict[s
     health = {"description": "Whether the service is there", "content": {"application/json": {}}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": route.name, "version": route.version, "description": about},
+        "info": {"title": route.name, "version": route.main.version, "description": about},
         "servers": [{"url": base}],
         "security": [{"key": []}] if route.auth_enabled else [],
         "paths": {"/": {"get": {"operationId": "health", "security": [], "responses": {"200": health}}}, **paths},
