@@ -1,7 +1,10 @@
 """Text that came from outside, made fit for every database."""
 
 import re
-from typing import Any
+from typing import Any, Final
+
+# A spreadsheet takes a cell that begins so for a formula, and does what it says.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def storable(value: Any) -> Any:
@@ -13,3 +16,14 @@ def storable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [storable(item) for item in value]
     return value
+
+
+def guarded(text: str) -> str:
+    """A cell of a CSV that we hand out: with a ' before it where a spreadsheet would take it for a formula."""
+    if not text.startswith(_FORMULA):
+        return text
+    try:
+        float(text)  # -0.5 is no formula
+    except ValueError:
+        return f"'{text}"
+    return text

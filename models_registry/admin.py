@@ -20,6 +20,7 @@ from models_registry.models import (
     RequestLog,
     Revision,
     ServingLease,
+    TrainingSample,
 )
 
 
@@ -53,6 +54,14 @@ class ModelFileAdmin(RecordAdmin):
     list_display = ("path", "version", "size")
     list_select_related = ("version__model",)
     search_fields = ("version__model__name", "path", "blob__digest")
+
+
+@admin.register(TrainingSample)
+class TrainingSampleAdmin(RecordAdmin):
+    list_display = ("version", "rows", "of_rows", "target", "source", "size", "created_by", "created_at")
+    list_select_related = ("version__model", "created_by")
+    search_fields = ("version__model__name", "source")
+    date_hierarchy = "created_at"
 
 
 @admin.register(Deployment)

@@ -7,11 +7,15 @@ class ModelsRegistryConfig(AppConfig):
 
     def ready(self) -> None:
         from experiments.services import purging, retention, snapshots, space, uploads
-        from models_registry.models import ModelFile, ModelVersion, Revision
+        from models_registry.models import ModelFile, ModelVersion, Revision, TrainingSample
         from models_registry.services.lineage import keep_lineage, names_of_versions
 
-        uploads.HOLDERS.append(lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace))
-        space.KINDS["models"] = (lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace),)
+        of_models = (
+            lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace),
+            lambda workspace: TrainingSample.objects.filter(version__model__workspace=workspace),
+        )
+        uploads.HOLDERS.extend(of_models)
+        space.KINDS["models"] = of_models
         snapshots.USERS.append(Revision.objects.all)
         snapshots.USERS.append(ModelVersion.objects.all)
         retention.KEPT.append(lambda: ModelVersion.objects.exclude(run=None))

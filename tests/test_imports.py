@@ -41,6 +41,7 @@ PURE = (
     "models_registry/serving/replica.py",
     "models_registry/serving/sockets.py",
     "models_registry/serving/worker_process.py",
+    "models_registry/tables",
 )
 FRAMEWORKS = ("django", "rest_framework", "celery", "kombu", "mlportal")
 # What runs in another Python than the portal's, and what it may use of that one beside the standard library.

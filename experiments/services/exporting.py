@@ -15,6 +15,7 @@ from experiments.models import Metric, Parameter, Run, Tag
 from experiments.search import LABELS, Field, Found, Names, values_of
 from experiments.search.best import column_of
 from mlportal.errors import Unavailable
+from mlportal.texts import guarded
 
 AT_A_TIME: Final = 1000  # runs
 PIECE: Final = 256 * 1024
@@ -50,8 +51,6 @@ _VALUES: Final[dict[str, Callable[[Run], Any]]] = {
         (run.ended_at - run.started_at).total_seconds() if run.ended_at and run.started_at else None
     ),
 }
-# A spreadsheet takes a cell that begins so for a formula, and does what it says.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def columns_to_export(shown: Sequence[Field], names: Names) -> list[Field]:
@@ -69,7 +68,7 @@ def csv_of(found: Found, columns: Sequence[Field]) -> Iterator[bytes]:
     """RFC 4180 in UTF-8. Moments are in ISO 8601, durations in seconds; what would be a formula has a ' before it."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    writer.writerow([_guarded(str(column)) for column in columns])
+    writer.writerow([guarded(str(column)) for column in columns])
     for rows in _rows(found, columns):
         writer.writerows([_written(value) for value in row] for row in rows)
         yield buffer.getvalue().encode("utf-8", "replace")
@@ -135,20 +134,10 @@ def _value(run: Run, column: Field, values: dict[tuple[int, str, str], Metric | 
 
 def _written(value: Any) -> Any:
     if isinstance(value, str):
-        return _guarded(value)
+        return guarded(value)
     if isinstance(value, datetime):
         return value.isoformat()
     return value
-
-
-def _guarded(text: str) -> str:
-    if not text.startswith(_FORMULA):
-        return text
-    try:
-        float(text)  # -0.5 is no formula
-    except ValueError:
-        return f"'{text}"
-    return text
 
 
 def _type(types: Any, column: Field) -> Any:

@@ -3,6 +3,7 @@
 from models_registry.models.deployments import Deployment, DeploymentEvent, RequestLog
 from models_registry.models.registry import ModelAlias, ModelFile, ModelVersion, RegisteredModel, Stage
 from models_registry.models.revisions import Part, Revision
+from models_registry.models.samples import TrainingSample
 from models_registry.models.serving import ServingLease
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "Revision",
     "ServingLease",
     "Stage",
+    "TrainingSample",
 ]

@@ -33,10 +33,12 @@ from models_registry.services.registration import (
 )
 from models_registry.services.requests import example_request, recent_requests
 from models_registry.services.revisions import NO_INFERENCE, Inference
+from models_registry.services.samples import attach_sample, read_sample, remove_sample
 
 __all__ = [
     "NO_INFERENCE",
     "Inference",
+    "attach_sample",
     "copy_version",
     "create_model",
     "delete",
@@ -51,6 +53,7 @@ __all__ = [
     "main_file",
     "open_file",
     "propose_service_name",
+    "read_sample",
     "recent_requests",
     "redeploy",
     "regenerate_key",
@@ -58,6 +61,7 @@ __all__ = [
     "register_logged_model",
     "register_model",
     "remove_alias",
+    "remove_sample",
     "rename_model",
     "set_alias",
     "set_stage",

@@ -27,6 +27,7 @@ from models_registry.models.registry import Framework
 from models_registry.services.checks import amount, described, named, pairs, require_changer
 from models_registry.services.inspecting import ask_for_inspection
 from models_registry.services.mlmodel import read_mlmodel, scikit_learn_of
+from models_registry.services.samples import copy_sample
 
 MODEL_FOLDER = "model"  # in which the files of a logged model are
 
@@ -141,6 +142,7 @@ def copy_version(original: ModelVersion, *, name: str, by: User, **about: Unpack
         path=original.path,
         logged=original.logged_model,
     )
+    copy_sample(original, version)
     record("model.register", by=by, workspace=workspace, subject=version, copy_of=str(original))
     return version
 

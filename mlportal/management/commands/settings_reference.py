@@ -107,6 +107,10 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_SERVICE_START": "Longest time that a model worker takes to load its model, or an entry script for `init()`.",
     "MLPORTAL_SERVICE_TIMEOUT": "Longest time that a deployed service takes for an answer.",
     "MLPORTAL_SERVICE_MEMORY": "Memory of a deployed service whose model version does not say how much it needs.",
+    "MLPORTAL_SAMPLE_BYTES": "Largest file that is taken as the training sample of a model version.",
+    "MLPORTAL_SAMPLE_ROWS": "Rows of a training sample that are kept; of more a fair choice.",
+    "MLPORTAL_SAMPLE_COLUMNS": "Most columns of a training sample.",
+    "MLPORTAL_SAMPLE_CELLS": "Most cells, rows times columns, that are read of a training sample.",
     "MLPORTAL_LOG_LEVEL": "What the portal itself writes to the terminal: `DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     "MLPORTAL_NODE": (
         "This machine's name among the portal's machines. It has to stay the same: a worker finds its runs again by it.",

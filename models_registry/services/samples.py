@@ -1,0 +1,128 @@
+"""Training samples: rows that a version was trained on, and what they say of each column."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+from django.conf import settings
+from django.db import transaction
+
+from mlportal.access.models import User
+from mlportal.access.principals import RunPrincipal, person_behind
+from mlportal.access.services import record
+from mlportal.blobs import services as blobs
+from mlportal.errors import BadInput, NotFound, TooLarge
+from mlportal.texts import storable
+from models_registry.models import ModelVersion, TrainingSample
+from models_registry.services.checks import require_changer
+from models_registry.tables import Limits, Read, TableRefused, arrays_of, read_table
+
+CHUNK = 1 << 20
+
+
+def attach_sample(
+    version: ModelVersion, file: IO[bytes], *, target: str = "", source: str = "", by: User | RunPrincipal
+) -> TrainingSample:
+    """Keep rows of this CSV or Parquet file, with a line of column names, as the version's sample; it takes the place of the
+    one before. `target` names the column that is predicted. `source` is what people read of where it came from.
+
+    Raises BadInput saying what is wrong with the file, TooLarge naming the setting. Reading takes a while: not for inside of
+    a transaction.
+    """
+    require_changer(version, by)
+    return keep_sample(version, read(file), target=target, source=source, by=by)
+
+
+def read(file: IO[bytes]) -> Read:
+    """What is in the file; nothing is written. Raises BadInput, TooLarge."""
+    folder = str(settings.FILE_UPLOAD_TEMP_DIR)
+    limits = Limits(
+        rows=settings.SAMPLE_ROWS,
+        columns=settings.SAMPLE_COLUMNS,
+        cells=settings.SAMPLE_CELLS,
+        bytes=settings.SAMPLE_BYTES,
+    )
+    with tempfile.TemporaryFile(dir=folder) as copy:
+        while chunk := file.read(CHUNK):
+            if copy.tell() + len(chunk) > settings.SAMPLE_BYTES:
+                raise TooLarge(
+                    f"The sample has more than {settings.SAMPLE_BYTES:,} bytes (MLPORTAL_SAMPLE_BYTES): hand over some"
+                    " of its rows.",
+                    field="file",
+                    limit=settings.SAMPLE_BYTES,
+                )
+            copy.write(chunk)
+        copy.flush()
+        try:
+            return read_table(copy, limits, folder)
+        except TableRefused as error:
+            raise BadInput(f"This file is no training sample. {error}", field="file") from None
+
+
+def keep_sample(
+    version: ModelVersion, found: Read, *, target: str = "", source: str = "", by: User | RunPrincipal
+) -> TrainingSample:
+    """What was read is the version's sample from now on."""
+    names = [column["name"] for column in found.columns]
+    if target and target not in names:
+        listed = ", ".join(names[:10])
+        raise BadInput(f"The sample has no column {target[:60]!r} to predict; it has {listed}.", field="target")
+    person = person_behind(by)
+    with transaction.atomic():
+        blob = blobs.put(io.BytesIO(found.csv))
+        sample, _ = TrainingSample.objects.update_or_create(
+            version=version,
+            defaults={
+                "blob": blob,
+                "size": blob.size,
+                "rows": found.rows,
+                "of_rows": found.of_rows,
+                "columns": storable(found.columns),
+                "target": storable(target),
+                "source": str(storable(source))[:1024],
+                "created_by": person,
+            },
+        )
+        record("model.sample", by=person, workspace=version.model.workspace, subject=version, rows=found.of_rows)
+    return sample
+
+
+@transaction.atomic
+def remove_sample(version: ModelVersion, *, by: User | RunPrincipal) -> None:
+    """NotFound when there is none."""
+    require_changer(version, by)
+    deleted, _ = TrainingSample.objects.filter(version=version).delete()
+    if not deleted:
+        raise NotFound(f"{version} has no training sample.")
+    record("model.remove_sample", by=person_behind(by), workspace=version.model.workspace, subject=version)
+
+
+def sample_of(version: ModelVersion) -> TrainingSample | None:
+    return TrainingSample.objects.filter(version=version).first()
+
+
+def read_sample(version: ModelVersion) -> dict[str, Any]:
+    """{column: numpy array} of the rows kept; see `tables.arrays_of` for their types. NotFound when there is no sample."""
+    sample = sample_of(version)
+    if sample is None:
+        raise NotFound(f"{version} has no training sample.")
+    names, *rows = cells_of(sample)
+    return arrays_of(names, {column["name"]: column["kind"] for column in sample.columns}, rows)
+
+
+def cells_of(sample: TrainingSample) -> Iterator[list[str]]:
+    """The line of names, then each row, as they are kept: an empty cell is a missing value."""
+    with blobs.open_blob(sample.blob_id) as stream:
+        yield from csv.reader(io.TextIOWrapper(stream, "utf-8", newline=""))
+
+
+def copy_sample(original: ModelVersion, copy: ModelVersion) -> None:
+    """The copy of a version was trained on what the original was."""
+    sample = sample_of(original)
+    if sample is not None:
+        sample.pk, sample.version, sample._state.adding = None, copy, True
+        sample.save(force_insert=True)
