@@ -52,6 +52,9 @@ bench-table: setup-dev  ## how long the table of 100,000 runs takes, by filter a
 bench-tracking: setup-dev  ## the figures of tracking, beside `mlflow server`
 	@short=0; for name in tracking growth; do $(BIN)/python -m benchmarks.$$name || short=1; done; exit $$short
 
+bench-serving: setup-dev  ## the figures of serving, beside MLServer, BentoML and others; needs wrk
+	@$(BIN)/python -m benchmarks.serving $(ARGS)
+
 vendor:  ## renew the front-end libraries in static/vendor
 	@sh static/vendor/update.sh
 
@@ -61,4 +64,4 @@ lock: setup-dev  ## renew requirements.lock and requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 		--python-version 3.11 --upgrade pyproject.toml --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
-.PHONY: help run setup setup-dev test fuzz lint demo bench bench-table bench-tracking vendor lock
+.PHONY: help run setup setup-dev test fuzz lint demo bench bench-table bench-tracking bench-serving vendor lock

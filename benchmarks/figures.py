@@ -8,13 +8,14 @@ import platform
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """`ours`, `peer` and `bar` are in the same unit, and less is better. `note` says how it was measured."""
+    """`ours`, `peer` and `bar` are in the same unit, and less is better, unless `more` is. `note` says how it was measured."""
 
     name: str
     ours: float
@@ -22,6 +23,7 @@ class Figure:
     unit: str
     peer: float | None = None
     note: str = ""
+    more: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -30,7 +32,7 @@ class Figure:
 
     @property
     def ok(self) -> bool:
-        return self.ours <= self.bar
+        return self.ours >= self.bar if self.more else self.ours <= self.bar
 
     def line(self) -> str:
         """`figure NAME ours=… peer=… ratio=… bar=… ok`, or `short`."""
@@ -40,8 +42,8 @@ class Figure:
         return f"figure {self.name} {' '.join(words)} {'ok' if self.ok else 'short'}"
 
 
-def report(name: str, figures: list[Figure]) -> int:
-    """Print and keep them; the exit code: 1 when any is short of its bar."""
+def report(name: str, figures: list[Figure], **details: Any) -> int:
+    """Print and keep them, with `details` beside them; the exit code: 1 when any is short of its bar."""
     for figure in figures:
         print(figure.line())
     RESULTS.mkdir(exist_ok=True)
@@ -56,6 +58,7 @@ def report(name: str, figures: list[Figure]) -> int:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine,
         "figures": [{**asdict(figure), "ratio": figure.ratio, "ok": figure.ok} for figure in figures],
+        **details,
     }
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
     return 0 if all(figure.ok for figure in figures) else 1
