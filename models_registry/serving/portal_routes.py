@@ -180,3 +180,9 @@ class PortalRecorder:
                 error=record.error or "",
             )
         )
+
+    def measure(self, route: Route, target: Target, status: int, seconds: float, rows: int, waiting: int) -> None:
+        pass
+
+    def measure_batch(self, route: Route, target: Target, requests: int, rows: int, seconds: float) -> None:
+        pass

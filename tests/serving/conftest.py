@@ -58,12 +58,20 @@ class Memory:
 
     routes: dict[str, Route] = field(default_factory=dict)
     records: list[RequestRecord] = field(default_factory=list)
+    measured: list[tuple[str, int, int]] = field(default_factory=list)  # (service, status, rows) of each request
+    batches: list[tuple[str, int, int]] = field(default_factory=list)  # (service, requests, rows) of each call
 
     def lookup(self, workspace: str | None, name: str) -> Route | None:
         return self.routes.get(name) if workspace in (None, "default") else None
 
     def record(self, record: RequestRecord) -> None:
         self.records.append(record)
+
+    def measure(self, route: Route, target: Target, status: int, seconds: float, rows: int, waiting: int) -> None:
+        self.measured.append((route.name, status, rows))
+
+    def measure_batch(self, route: Route, target: Target, requests: int, rows: int, seconds: float) -> None:
+        self.batches.append((route.name, requests, rows))
 
     def publish(self, name: str, *replicas: Replica, **changes: Any) -> None:
         describe: Mapping[str, Any] = next((replica.describe for replica in replicas if replica.describe), {})

@@ -311,6 +311,17 @@ def test_requests_are_recorded_with_what_was_said(http: httpx.Client, memory: Me
     assert (second.status, second.error, second.rows) == (400, "bad_input", None)
 
 
+def test_each_request_and_each_call_of_the_model_is_measured(http: httpx.Client, memory: Memory) -> None:
+    memory.measured.clear()
+    memory.batches.clear()
+    http.post("/services/iris/score", json={"data": IRIS})
+    http.post("/services/iris/score", json={"data": [[1]]})
+    http.post("/services/iris/score", json={"data": IRIS}, headers={"Authorization": "Bearer no"})
+    http.get("/services/iris/v2/health/ready")
+    assert memory.measured == [("iris", 200, 2), ("iris", 400, 0), ("iris", 401, 0)]
+    assert memory.batches == [("iris", 1, 2)]
+
+
 def test_callers_without_the_key_leave_no_record(http: httpx.Client, memory: Memory) -> None:
     stranger = http.post("/services/iris/score", json={"data": IRIS}, headers={"Authorization": "Bearer no"})
     assert stranger.status_code == 401 and stranger.headers["x-request-id"]

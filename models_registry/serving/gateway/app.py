@@ -62,7 +62,7 @@ class Gateway:
         self.routes = routes
         self.recorder = recorder
         self.limits = limits or Limits()
-        self.dispatcher = Dispatcher(routes, self.limits)
+        self.dispatcher = Dispatcher(routes, self.limits, recorder)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -193,6 +193,9 @@ class Gateway:
             failure = errors.ModelFailed("The request could not be answered", request_id=exchange.id)
             answer, problem = error_answer(failure), "internal"
         answer.headers.setdefault("x-request-id", exchange.id)
+        seconds = time.perf_counter() - clock
+        waiting = self.dispatcher.waiting(exchange.route)
+        self.recorder.measure(exchange.route, exchange.target, answer.status, seconds, exchange.rows or 0, waiting)
         if answer.status == errors.Unauthorized.status:
             return answer  # recorded, callers without a key would push everybody else's requests out of the log
         cut = self.limits.excerpt_bytes
@@ -204,7 +207,7 @@ class Gateway:
                 time=started,
                 method=exchange.method,
                 status=answer.status,
-                latency_ms=(time.perf_counter() - clock) * 1000,
+                latency_ms=seconds * 1000,
                 rows=exchange.rows,
                 request=exchange.body[:cut].decode("utf-8", "replace"),
                 response=answer.body[:cut].decode("utf-8", "replace"),

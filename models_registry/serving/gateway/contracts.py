@@ -79,9 +79,17 @@ class RequestRecord:
 
 
 class Recorder(Protocol):
-    """Takes records. Called from the event loop: it must put them aside at once, never wait."""
+    """Takes records and measurements. Called from the event loop: it must put them aside at once, never wait."""
 
-    def record(self, record: RequestRecord) -> None: ...
+    def record(self, record: RequestRecord) -> None:
+        """What was asked and answered, for the log of the service."""
+
+    def measure(self, route: Route, target: Target, status: int, seconds: float, rows: int, waiting: int) -> None:
+        """Once for each scoring request, those without the key, too. `waiting`: requests of the service that are inside
+        of the gateway with it; of one that was refused before it was understood, `rows` is 0."""
+
+    def measure_batch(self, route: Route, target: Target, requests: int, rows: int, seconds: float) -> None:
+        """Once for each answer of a model worker: how many requests it answers, and how long it took."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 from models_registry.serving import protocol
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.connections import Pool, ReplicaAbsent, ReplicaLost
-from models_registry.serving.gateway.contracts import Limits, Route, Routes, Target
+from models_registry.serving.gateway.contracts import Limits, Recorder, Route, Routes, Target
 
 # A request that was with two replicas when they died may be what killed them: it is not given a third.
 MAX_LOST = 2
@@ -43,11 +43,16 @@ def choose(route: Route) -> Target:
 class Dispatcher:
     """Calls models. Belongs to one event loop."""
 
-    def __init__(self, routes: Routes, limits: Limits) -> None:
+    def __init__(self, routes: Routes, limits: Limits, recorder: Recorder | None = None) -> None:
         self.routes = routes
         self.limits = limits
+        self.recorder = recorder
         self._pools: dict[Path, Pool] = {}
         self._inside: Counter[str] = Counter()
+
+    def waiting(self, route: Route) -> int:
+        """How many requests of the service are inside of the gateway."""
+        return self._inside[route.deployment_id]
 
     async def call(
         self, route: Route, target: Target, method: str, payload: Any, *, deadline: float | None = None
@@ -87,8 +92,9 @@ class Dispatcher:
         while True:
             refuse_if_closed(route)
             for pool in sorted(map(self._pool, target.replicas), key=lambda pool: pool.load):
+                began = loop.time()
                 try:
-                    return await pool.call(method, payload)
+                    answer = await pool.call(method, payload)
                 except ReplicaAbsent:
                     self._forget(pool)
                 except ReplicaLost:
@@ -98,6 +104,11 @@ class Dispatcher:
                         raise errors.ReplicaCrashed("The entry script ended while it worked on this request") from None
                     if lost == MAX_LOST:
                         raise errors.ReplicaCrashed("The model ended while it worked on this request, twice") from None
+                else:
+                    if self.recorder is not None and method != "health":
+                        rows = len(payload) if hasattr(payload, "__len__") else 1
+                        self.recorder.measure_batch(route, target, 1, rows, loop.time() - began)
+                    return answer
             # Just before the deadline, so that a request that no model has seen is not told that its model was slow.
             patience = seconds - 2 * RETRY_PAUSE
             if route.is_starting:
