@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
+# Every process of a portal would compile all that it imports anew, and every model worker scikit-learn.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -22,7 +24,7 @@ setup-dev: setup $(VENV)/dev-$(shell cat requirements-dev.lock | cksum | cut -d'
 
 $(VENV)/dev-%: requirements-dev.lock
 	@echo "Installing the tools of development …"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement requirements-dev.lock
 	@rm -f $(VENV)/dev-* && touch $@
 
 test: setup-dev  ## every test

@@ -328,16 +328,19 @@ if TYPE_CHECKING:
     from models_registry.serving import worker_process as process
 
 if __name__ == "__main__":
-    sys.dont_write_bytecode = True
     log_file = os.dup(2)
     try:
         import numpy as np
     except ImportError:
         np = None  # type: ignore[assignment]
+    # The bytecode of packages is kept, as a script's imports keep it: without it scikit-learn takes three times as long.
+    # That of the portal is not: this may be a Python of another age.
+    sys.dont_write_bytecode = True
     process, protocol, sockets = _beside("worker_process"), _beside("protocol"), _beside("sockets")
     description, loading = _beside("model_description"), _beside("model_loading")
     entry_script = _beside("entry_script")
     entry_script.entry_request = _beside("entry_request")
+    sys.dont_write_bytecode = False
     try:
         code = main()
     except MemoryError:
