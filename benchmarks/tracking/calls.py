@@ -41,7 +41,7 @@ class Tracking:
         try:
             self._http.request(method, address, body, self._headers)
             answer = self._http.getresponse()
-        except http.client.RemoteDisconnected:  # an idle connection is closed after some seconds
+        except ConnectionError:  # an idle connection is closed after some seconds
             self._http.close()
             self._http.request(method, address, body, self._headers)
             answer = self._http.getresponse()

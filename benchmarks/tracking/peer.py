@@ -19,7 +19,7 @@ from benchmarks.tracking.stores import Store, analyze, many
 from mlportal.demo.process import _free_port
 
 HOME = Path.home() / ".cache" / "mlportal-bench" / "mlflow"
-PACKAGES = ("mlflow", "psycopg2-binary")
+PACKAGES = ("mlflow", "psycopg[binary]")  # what its SQLAlchemy takes for postgresql://
 
 
 def peer(store: Store, *options: str) -> Measured:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from experiments.models import Metric, Parameter, Run, Tag
 
+from .conditions import MODELS
 from .grammar import Field
 
 LOOKED_AT: Final = 200  # runs: what an experiment logged a thousand runs ago is no column of today
@@ -24,7 +25,7 @@ class Names:
         self._runs = runs
 
     @cached_property
-    def _newest(self) -> list[int]:
+    def newest(self) -> list[int]:
         return list(self._runs.order_by("-pk").values_list("pk", flat=True)[:LOOKED_AT])
 
     @cached_property
@@ -44,20 +45,36 @@ class Names:
         return [Field(kind, name) for kind in ("metric", "param", "tag") for name in getattr(self, kind)]
 
     def _counted(self, model: type[Metric | Parameter | Tag]) -> list[str]:
-        rows = model.objects.filter(run__in=self._newest).order_by().values_list("name", flat=True)
-        found = Counter(rows)
-        return sorted(found, key=lambda name: (-found[name], name))[:MOST_NAMES]
+        rows = model.objects.filter(run__in=self.newest).order_by().values_list("name").annotate(runs=Count("pk"))
+        return [name for name, _ in sorted(rows, key=lambda row: (-row[1], row[0]))[:MOST_NAMES]]
 
 
-def values_of(keys: Sequence[int], fields: Iterable[Field]) -> dict[tuple[int, str, str], Metric | Parameter | Tag]:
-    """The rows by run, kind and name; those of a metric hold all of its numbers."""
-    found: dict[tuple[int, str, str], Metric | Parameter | Tag] = {}
+class Numbers(NamedTuple):
+    """What a run logged of a metric; `last` is NaN where that was logged last."""
+
+    last: float | None
+    least: float | None
+    most: float | None
+
+
+Values = dict[tuple[int, str, str], Numbers | str]
+
+
+def values_of(keys: Sequence[int], fields: Iterable[Field]) -> Values:
+    """By run, kind and name: all numbers of a metric, the text of a parameter or a tag, "" for one without a value."""
     by_kind: dict[str, set[str]] = {}
     for one in fields:
         by_kind.setdefault(one.kind, set()).add(one.key)
-    models: dict[str, type[Metric | Parameter | Tag]] = {"metric": Metric, "param": Parameter, "tag": Tag}
-    for kind, model in models.items():
+    found: Values = {}
+    if names := by_kind.get("metric"):
+        metrics = Metric.objects.filter(run__in=keys, name__in=names).order_by()
+        for run, name, last, is_nan, least, most in metrics.values_list(
+            "run_id", "name", "last", "last_is_nan", "least", "most"
+        ):
+            found[run, "metric", name] = Numbers(math.nan if is_nan else last, least, most)
+    for kind, model in MODELS.items():
         if names := by_kind.get(kind):
-            for row in model.objects.filter(run__in=keys, name__in=names).order_by():
-                found[row.run_id, kind, row.name] = row
+            texts = model.objects.filter(run__in=keys, name__in=names).order_by()
+            for run, name, text in texts.values_list("run_id", "name", "value"):
+                found[run, kind, name] = text or ""
     return found

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from experiments.models import Metric, Parameter, Run, Tag
+from experiments.models import Run
 from experiments.search import LABELS, Field, Found, Names, values_of
 from experiments.search.best import column_of
+from experiments.search.values import Numbers, Values
 from mlportal.errors import Unavailable
 from mlportal.texts import guarded
 
@@ -122,14 +122,11 @@ def _rows(found: Found, columns: Sequence[Field]) -> Iterator[list[list[Any]]]:
         yield [[_value(runs[key], column, values) for column in columns] for key in some if key in runs]
 
 
-def _value(run: Run, column: Field, values: dict[tuple[int, str, str], Metric | Parameter | Tag]) -> Any:
+def _value(run: Run, column: Field, values: Values) -> Any:
     if column.kind == "attribute":
         return _VALUES[column.key](run)
-    row = values.get((run.pk, column.kind, column.key))
-    if isinstance(row, Metric):
-        name = column_of(column)
-        return math.nan if name == "last" and row.last_is_nan else getattr(row, name)
-    return None if row is None else row.value or ""
+    found = values.get((run.pk, column.kind, column.key))
+    return getattr(found, column_of(column)) if isinstance(found, Numbers) else found
 
 
 def _written(value: Any) -> Any:

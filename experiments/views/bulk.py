@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from experiments import services
 from experiments.models import Experiment, Run
-from experiments.views.runs_table import RunsTable
+from experiments.views.table import RunsTable
 from mlportal.errors import PortalError
 from mlportal.pages import WorkspaceRequest, workspace_view
 

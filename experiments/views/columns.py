@@ -1,15 +1,11 @@
-"""The columns of a table of runs that come from what the runs logged."""
-
-from typing import Any
+"""The columns of a table of children that come from what the runs logged."""
 
 from django.db.models import Count, Prefetch, QuerySet
 
-from experiments.models import Metric, Parameter, Run, Tag
+from experiments.models import Metric, Run
 from experiments.querysets import RunQuerySet
 
 COLUMNS = 5
-CHIPS = 3
-CHIPPED: dict[str, type[Tag | Parameter]] = {"tags": Tag, "parameters": Parameter}
 LOOKED_AT = 50  # runs: what an experiment logged a thousand runs ago is no column of today
 
 
@@ -21,19 +17,6 @@ def metric_columns(runs: QuerySet[Run]) -> list[str]:
 
 
 def with_values(runs: RunQuerySet, columns: list[str]) -> QuerySet[Run]:
-    """Each run with `column_metrics`, `shown_tags` and `shown_parameters`: no more is fetched than is shown."""
+    """Each run with `column_metrics`: no more is fetched than is shown."""
     metrics = Prefetch("metrics", Metric.objects.filter(name__in=columns), to_attr="column_metrics")
-    related = runs.with_children_count().select_related("workspace", "experiment", "created_by")
-    return related.prefetch_related(metrics, *chips())
-
-
-def chips() -> "list[Prefetch[str, Any]]":
-    """A few of each run's parameters, and of the tags that people set: clients of MLflow set their own beside them."""
-    return [
-        Prefetch(
-            name,
-            model.objects.exclude(name__startswith="mlflow.").order_by("name")[:CHIPS],
-            to_attr=f"shown_{name}",
-        )
-        for name, model in CHIPPED.items()
-    ]
+    return runs.with_children_count().select_related("workspace", "experiment", "created_by").prefetch_related(metrics)

@@ -11,7 +11,7 @@ from experiments import services
 from experiments.forms import ExperimentForm
 from experiments.models import Experiment, Run
 from experiments.views.folders import ExperimentFolder, folder_of, folders_above, name_in, rows_of
-from experiments.views.runs_table import RunsTable
+from experiments.views.table import RunsTable, page_of_runs
 from mlportal.access.roles import Role
 from mlportal.errors import BadInput, Conflict
 from mlportal.pages import WorkspaceRequest, fragment, workspace_view
@@ -61,8 +61,8 @@ def experiments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
 @workspace_view
 def experiment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     found = _experiment(request, name)
-    table = RunsTable(request, found)
-    return table.response(
+    return page_of_runs(
+        RunsTable(request, found),
         "experiments/experiment.html",
         {"form": ExperimentForm.of(found), "above": folders_above(found.name.rpartition("/")[0])},
     )
@@ -72,7 +72,7 @@ def experiment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResp
 @workspace_view
 def runs(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     """All runs of the workspace."""
-    return RunsTable(request).response("experiments/runs.html", {})
+    return page_of_runs(RunsTable(request), "experiments/runs.html", {})
 
 
 @require_POST

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from experiments.models import Experiment
 from experiments.services.exporting import columns_to_export, csv_of, parquet_of
-from experiments.views.runs_table import RunsTable
+from experiments.views.table import RunsTable
 from mlportal.api.content import attach, guard
 from mlportal.pages import WorkspaceRequest, workspace_view
 
