@@ -1,5 +1,9 @@
 """For load balancers and Prometheus: is it alive, is it ready, what does it count."""
 
+import hmac
+from collections.abc import Callable, Iterable
+
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
 from django.db.models import Count
@@ -7,6 +11,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from experiments.models import Run
 from experiments.status import RunStatus
+
+MORE: list[Callable[[], Iterable[str]]] = []
+"""What apps have to tell beside runs: lines of Prometheus's text format."""
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -30,8 +37,19 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Counts of runs by status, in Prometheus's text format. Numbers only: nothing here belongs to anybody."""
+    """Runs by status and requests to services, in Prometheus's text format: names of services and numbers, no user's data.
+
+    With METRICS_TOKEN set, for who bears it alone.
+    """
+    if settings.METRICS_TOKEN:
+        wanted = f"Bearer {settings.METRICS_TOKEN}".encode()
+        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), wanted):
+            refusal = HttpResponse("Send MLPORTAL_METRICS_TOKEN as Authorization: Bearer …\n", "text/plain", 401)
+            refusal["WWW-Authenticate"] = "Bearer"
+            return refusal
     counts = dict(Run.objects.order_by().values_list("status").annotate(Count("pk")))
     lines = ["# HELP mlportal_runs Runs by status", "# TYPE mlportal_runs gauge"]
     lines += [f'mlportal_runs{{status="{status}"}} {counts.get(status, 0)}' for status in RunStatus.values]
+    for more in MORE:
+        lines += more()
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")

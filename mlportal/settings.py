@@ -206,6 +206,8 @@ SWEEP_SECONDS = 3600
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "experiments.reap", "schedule": BEAT_SECONDS, "options": {"expires": BEAT_SECONDS}},
     "inspect": {"task": "models_registry.resume", "schedule": 60.0, "options": {"expires": 30}},
+    "watch": {"task": "models_registry.watch", "schedule": 10.0, "options": {"expires": 5}},
+    "merge measures": {"task": "models_registry.tidy_measures", "schedule": 300.0, "options": {"expires": 200}},
     "sweep": {"task": "experiments.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
     "tidy": {"task": "experiments.tidy", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
     "purge": {"task": "experiments.purge", "schedule": 60.0, "options": {"expires": 30}},
@@ -255,6 +257,11 @@ SERVICE_SECONDS = env.seconds("MLPORTAL_SERVICE_TIMEOUT", 60)
 SERVICE_START_SECONDS = env.seconds("MLPORTAL_SERVICE_START", 300)
 SERVICE_MEMORY_BYTES = env.size("MLPORTAL_SERVICE_MEMORY", 2_000_000_000)  # of a model worker whose model names none
 SERVICE_REQUEST_LOG = 100
+MEASURES_FINE_SECONDS = env.seconds("MLPORTAL_MEASURES_FINE", 2 * 3600)
+MEASURES_MINUTES_SECONDS = env.seconds("MLPORTAL_MEASURES_MINUTES", 2 * 86_400)
+MEASURES_SECONDS = env.seconds("MLPORTAL_MEASURES", 90 * 86_400)
+METRICS_TOKEN = env.text("MLPORTAL_METRICS_TOKEN")
+METRICS_VERSIONS = env.integer("MLPORTAL_METRICS_VERSIONS", 5, least=1)
 SAMPLE_BYTES = env.size("MLPORTAL_SAMPLE_BYTES", 100_000_000)
 SAMPLE_ROWS = env.integer("MLPORTAL_SAMPLE_ROWS", 10_000, least=1)
 SAMPLE_COLUMNS = env.integer("MLPORTAL_SAMPLE_COLUMNS", 1000, least=1)

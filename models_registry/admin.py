@@ -17,8 +17,11 @@ from models_registry.models import (
     ModelVersion,
     Part,
     RegisteredModel,
+    ReplicaMeasure,
     RequestLog,
     Revision,
+    ServiceMeasure,
+    ServiceTotal,
     ServingLease,
     TrainingSample,
 )
@@ -119,6 +122,24 @@ class DeploymentEventAdmin(OfDeploymentAdmin):
 class RequestLogAdmin(OfDeploymentAdmin):
     list_display = ("at", "deployment", "method", "status", "latency_ms", "rows", "version")
     list_filter = ("status",)
+
+
+@admin.register(ServiceMeasure)
+class ServiceMeasureAdmin(OfDeploymentAdmin):
+    list_display = ("at", "seconds", "deployment", "version", "requests", "rows", "batches", "most_waiting")
+    list_filter = ("seconds",)
+
+
+@admin.register(ServiceTotal)
+class ServiceTotalAdmin(OfDeploymentAdmin):
+    list_display = ("deployment", "version", "requests", "rows", "updated_at")
+    date_hierarchy = "updated_at"
+
+
+@admin.register(ReplicaMeasure)
+class ReplicaMeasureAdmin(OfDeploymentAdmin):
+    list_display = ("at", "seconds", "deployment", "version", "replica", "memory_bytes")
+    list_filter = ("seconds",)
 
 
 @admin.register(ServingLease)

@@ -7,8 +7,10 @@ class ModelsRegistryConfig(AppConfig):
 
     def ready(self) -> None:
         from experiments.services import purging, retention, snapshots, space, uploads
+        from mlportal import health
         from models_registry.models import ModelFile, ModelVersion, Revision, TrainingSample
         from models_registry.services.lineage import keep_lineage, names_of_versions
+        from models_registry.services.monitoring import exposition
 
         of_models = (
             lambda workspace: ModelFile.objects.filter(version__model__workspace=workspace),
@@ -21,3 +23,4 @@ class ModelsRegistryConfig(AppConfig):
         retention.KEPT.append(lambda: ModelVersion.objects.exclude(run=None))
         purging.BEFORE.append(keep_lineage)
         purging.MODELS.append(names_of_versions)
+        health.MORE.append(exposition)

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from experiments.services.crew import Crew
 from models_registry.models import ModelVersion
-from models_registry.services import inspecting
+from models_registry.services import inspecting, monitoring
 
 inspectors = Crew("inspector", 2)
 
@@ -23,3 +23,13 @@ def inspect_by_number(version_id: int) -> None:
 @shared_task(name="models_registry.resume")
 def resume() -> None:
     inspecting.ask_again()
+
+
+@shared_task(name="models_registry.watch")
+def watch() -> None:
+    monitoring.measure_replicas()
+
+
+@shared_task(name="models_registry.tidy_measures")
+def tidy_measures() -> None:
+    monitoring.tidy_measures()

@@ -33,6 +33,7 @@ PURE = (
     "models_registry/serving/entry_request.py",
     "models_registry/serving/entry_script.py",
     "models_registry/serving/gateway",
+    "models_registry/serving/measuring.py",
     "models_registry/serving/model_worker.py",
     "models_registry/serving/model_description.py",
     "models_registry/serving/model_loading.py",

@@ -1,6 +1,7 @@
 """Everything from a registered model on, as rows."""
 
 from models_registry.models.deployments import Deployment, DeploymentEvent, RequestLog
+from models_registry.models.monitoring import ReplicaMeasure, ServiceMeasure, ServiceTotal
 from models_registry.models.registry import ModelAlias, ModelFile, ModelVersion, RegisteredModel, Stage
 from models_registry.models.revisions import Part, Revision
 from models_registry.models.samples import TrainingSample
@@ -14,8 +15,11 @@ __all__ = [
     "ModelVersion",
     "Part",
     "RegisteredModel",
+    "ReplicaMeasure",
     "RequestLog",
     "Revision",
+    "ServiceMeasure",
+    "ServiceTotal",
     "ServingLease",
     "Stage",
     "TrainingSample",

@@ -19,8 +19,10 @@ from mlportal.node import node_name
 from mlportal.texts import storable
 from models_registry.models import Deployment, RequestLog
 from models_registry.services.keys import is_key, pair_of
+from models_registry.services.monitoring import keep_measures
 from models_registry.services.requests import keep_requests
 from models_registry.serving.gateway import RequestRecord, Route, Target
+from models_registry.serving.measuring import Measures
 from models_registry.status import DeploymentStatus
 
 logger = logging.getLogger(__name__)
@@ -128,6 +130,7 @@ class RequestBuffer:
 
     def __init__(self) -> None:
         self._waiting: dict[int, deque[RequestLog]] = {}
+        self.measures = Measures()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -136,24 +139,35 @@ class RequestBuffer:
         with self._lock:
             log = self._waiting.setdefault(row.deployment_id, deque(maxlen=settings.SERVICE_REQUEST_LOG))
             log.append(row)
+        self.wake()
+
+    def wake(self) -> None:
+        """There is something to write, or there will be."""
+        if self._wake.is_set():
+            return
+        with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._write_on, name="request-log", daemon=True)
                 self._thread.start()
         self._wake.set()
 
-    def flush(self) -> None:
+    def flush(self, *, all_of_it: bool = True) -> None:
+        """Write what is there; without `all_of_it` the piece of time that is being measured goes on."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
         rows = [row for log in waiting.values() for row in log]
         if rows:
             keep_requests(rows)
+        pieces = self.measures.take(all_of_it=all_of_it)
+        if pieces:
+            keep_measures(pieces)
 
     def _write_on(self) -> None:
         while True:
-            self._wake.wait()
+            self._wake.wait(None if self.measures.is_empty else FLUSH_SECONDS)
             self._wake.clear()
             try:
-                self.flush()
+                self.flush(all_of_it=False)
             except DatabaseError as error:  # the request log is a convenience: serving does not wait for it
                 logger.warning("Requests were not logged: %s", error)
             finally:
@@ -182,7 +196,8 @@ class PortalRecorder:
         )
 
     def measure(self, route: Route, target: Target, status: int, seconds: float, rows: int, waiting: int) -> None:
-        pass
+        self.buffer.measures.request(route.deployment_id, target.version, status, seconds, rows, waiting)
+        self.buffer.wake()
 
     def measure_batch(self, route: Route, target: Target, requests: int, rows: int, seconds: float) -> None:
-        pass
+        self.buffer.measures.batch(route.deployment_id, target.version, requests, rows, seconds)

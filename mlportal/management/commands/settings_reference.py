@@ -111,6 +111,12 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_SAMPLE_ROWS": "Rows of a training sample that are kept; of more a fair choice.",
     "MLPORTAL_SAMPLE_COLUMNS": "Most columns of a training sample.",
     "MLPORTAL_SAMPLE_CELLS": "Most cells, rows times columns, that are read of a training sample.",
+    "MLPORTAL_MEASURES_FINE": "How long measurements of services are kept in pieces of 10 s; then they are merged to minutes.",
+    "MLPORTAL_MEASURES_MINUTES": "How long measurements of services are kept by the minute; then they are merged to hours.",
+    "MLPORTAL_MEASURES": "How long measurements of services are kept at all.",
+    "MLPORTAL_METRICS_TOKEN": "What Prometheus sends as `Authorization: Bearer …` to read `/metrics`; without it everybody who "
+    "reaches the portal may read them: names and versions of services, and numbers.",
+    "MLPORTAL_METRICS_VERSIONS": "Most versions of each service, the last ones that answered, that `/metrics` tells apart.",
     "MLPORTAL_LOG_LEVEL": "What the portal itself writes to the terminal: `DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     "MLPORTAL_NODE": (
         "This machine's name among the portal's machines. It has to stay the same: a worker finds its runs again by it.",
