@@ -12,6 +12,8 @@ from models_registry import services
 from models_registry.models import (
     Deployment,
     DeploymentEvent,
+    GoldenReplay,
+    GoldenRequest,
     ModelAlias,
     ModelFile,
     ModelVersion,
@@ -65,6 +67,22 @@ class TrainingSampleAdmin(RecordAdmin):
     list_select_related = ("version__model", "created_by")
     search_fields = ("version__model__name", "source")
     date_hierarchy = "created_at"
+
+
+@admin.register(GoldenRequest)
+class GoldenRequestAdmin(RecordAdmin):
+    list_display = ("name", "version", "method", "is_recorded", "created_by", "created_at")
+    list_select_related = ("version__model", "created_by")
+    search_fields = ("name", "version__model__name")
+    date_hierarchy = "created_at"
+
+
+@admin.register(GoldenReplay)
+class GoldenReplayAdmin(RecordAdmin):
+    list_display = ("deployment", "label", "refused", "accepted", "at")
+    list_select_related = ("deployment", "refused")
+    search_fields = ("deployment__name", "label")
+    date_hierarchy = "at"
 
 
 @admin.register(Deployment)

@@ -1,6 +1,7 @@
 """Everything from a registered model on, as rows."""
 
 from models_registry.models.deployments import Deployment, DeploymentEvent, RequestLog
+from models_registry.models.golden import GoldenReplay, GoldenRequest
 from models_registry.models.monitoring import ReplicaMeasure, ServiceMeasure, ServiceTotal
 from models_registry.models.registry import ModelAlias, ModelFile, ModelVersion, RegisteredModel, Stage
 from models_registry.models.revisions import Part, Revision
@@ -10,6 +11,8 @@ from models_registry.models.serving import ServingLease
 __all__ = [
     "Deployment",
     "DeploymentEvent",
+    "GoldenReplay",
+    "GoldenRequest",
     "ModelAlias",
     "ModelFile",
     "ModelVersion",

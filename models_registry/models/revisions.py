@@ -12,8 +12,8 @@ LABEL_CHARACTERS = 300
 
 class RevisionQuerySet(models.QuerySet["Revision"]):
     def unused(self, workspace: Workspace) -> Self:
-        """Those of the workspace that are neither wanted nor answer any more."""
-        return self.filter(workspace=workspace, wanted_by=None, answers_for=None)
+        """Those of the workspace that are neither wanted nor answer any more, nor wait for a person's word."""
+        return self.filter(workspace=workspace, wanted_by=None, answers_for=None, refused_for=None)
 
 
 class Revision(models.Model):
@@ -32,6 +32,7 @@ class Revision(models.Model):
     environment_variables = models.JSONField(default=dict)
     cpu = models.FloatField(null=True, help_text="Cores of a replica; empty: what its models ask for")
     memory_gb = models.FloatField(null=True, help_text="Gigabytes of a replica; empty: what its models ask for")
+    accept_changes = models.BooleanField(default=False, help_text="It answers though golden requests answer otherwise")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = RevisionQuerySet.as_manager()

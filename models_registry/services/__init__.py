@@ -9,6 +9,7 @@ from models_registry.services.catalogue import (
     update_model,
 )
 from models_registry.services.deployments import (
+    accept_changes,
     delete,
     deploy,
     propose_service_name,
@@ -20,6 +21,7 @@ from models_registry.services.deployments import (
 from models_registry.services.emptying import empty_workspace
 from models_registry.services.environments import environment_for
 from models_registry.services.files import main_file, open_file
+from models_registry.services.golden import delete_golden, save_golden, save_golden_items
 from models_registry.services.keys import is_key, keys, regenerate_key
 from models_registry.services.registration import (
     copy_version,
@@ -38,10 +40,12 @@ from models_registry.services.samples import attach_sample, read_sample, remove_
 __all__ = [
     "NO_INFERENCE",
     "Inference",
+    "accept_changes",
     "attach_sample",
     "copy_version",
     "create_model",
     "delete",
+    "delete_golden",
     "delete_model",
     "delete_version",
     "deploy",
@@ -63,6 +67,8 @@ __all__ = [
     "remove_alias",
     "remove_sample",
     "rename_model",
+    "save_golden",
+    "save_golden_items",
     "set_alias",
     "set_stage",
     "start",

@@ -15,7 +15,7 @@ from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import BadInput, Conflict
 from mlportal.texts import storable
-from models_registry.models import Deployment, ModelVersion, Revision
+from models_registry.models import Deployment, GoldenReplay, ModelVersion, Revision
 from models_registry.models.deployments import service_name
 from models_registry.services import journal
 from models_registry.services.checks import pairs
@@ -44,16 +44,19 @@ def deploy(
     memory_gb: float | None = None,
     inference: Inference = NO_INFERENCE,
     overwrite: bool = False,
+    accept_changes: bool = False,
     by: User,
 ) -> Deployment:
     """A service of these models; without a name it gets the proposed one. `workspace` is needed without a model.
 
     Conflict, with a free name, when the name is taken. With `overwrite` the service of that name in the workspace is
-    made of this instead, without an error for its callers.
+    made of this instead, without an error for its callers. `accept_changes`: whatever its golden requests say.
     """
     workspace = workspace or versions[0].model.workspace
     require(Role.CONTRIBUTOR, workspace, by)
-    revision = make_revision(workspace, versions, inference, cpu=cpu, memory_gb=memory_gb, by=by)
+    revision = make_revision(
+        workspace, versions, inference, cpu=cpu, memory_gb=memory_gb, accept_changes=accept_changes, by=by
+    )
     base = versions[0].model.name if versions else PurePosixPath(revision.entry_script).stem
     name = name.strip() or _free_name(base)
     try:
@@ -82,15 +85,28 @@ def deploy(
 
 
 @transaction.atomic
-def redeploy(deployment: Deployment, version: ModelVersion, *, by: User) -> None:
-    """Have this version answer instead, without an error for callers: the old one serves until the new one is ready."""
+def redeploy(deployment: Deployment, version: ModelVersion, *, accept_changes: bool = False, by: User) -> None:
+    """Have this version answer instead, without an error for callers: the old one serves until the new one is ready.
+
+    It goes on serving where golden requests of the new one are answered otherwise, unless with `accept_changes`.
+    """
     require(Role.CONTRIBUTOR, deployment.workspace, by)
     now = deployment.revision
     if len(now.versions) > 1:
         raise BadInput(f"{deployment} is made of {len(now.versions)} models: say all of them.", field="models")
     if now.versions == [version] and deployment.status in RUNS:
         raise Conflict(f"{version} is what {deployment} is made of already.", field="version")
-    _make_of(deployment, _changed(now, [version], None, by), by=by)
+    _make_of(deployment, _changed(now, [version], None, by, accept_changes), by=by)
+
+
+@transaction.atomic
+def accept_changes(deployment: Deployment, *, by: User) -> None:
+    """Deploy what golden requests refused, with the answers that it gives. Conflict when nothing was refused."""
+    require(Role.CONTRIBUTOR, deployment.workspace, by)
+    replay = GoldenReplay.objects.filter(deployment=deployment).exclude(refused=None).select_related("refused").first()
+    if replay is None or replay.refused is None:
+        raise Conflict(f"No golden request of {deployment} is answered otherwise than it ought to be.")
+    _make_of(deployment, _changed(replay.refused, None, None, by, accept_changes=True), by=by)
 
 
 @transaction.atomic
@@ -102,6 +118,7 @@ def update(
     auth_enabled: bool | None = None,
     versions: Sequence[ModelVersion] | None = None,
     inference: Inference | None = None,
+    accept_changes: bool = False,
     by: User,
 ) -> None:
     """Change what is given; None leaves a thing as it is. Other models, or another way to serve them, are a redeployment.
@@ -117,7 +134,7 @@ def update(
     if auth_enabled is not None:
         said["auth_enabled"] = auth_enabled
     if versions is not None or inference is not None:
-        _make_of(deployment, _changed(deployment.revision, versions, inference, by), by=by, **said)
+        _make_of(deployment, _changed(deployment.revision, versions, inference, by, accept_changes), by=by, **said)
         return
     changed = {field: value for field, value in said.items() if getattr(deployment, field) != value}
     if not changed:
@@ -128,13 +145,20 @@ def update(
     record("deployment.update", by=by, workspace=deployment.workspace, subject=deployment, changed=sorted(changed))
 
 
-def _changed(now: Revision, versions: Sequence[ModelVersion] | None, inference: Inference | None, by: User) -> Revision:
+def _changed(
+    now: Revision,
+    versions: Sequence[ModelVersion] | None,
+    inference: Inference | None,
+    by: User,
+    accept_changes: bool = False,
+) -> Revision:
     return make_revision(
         now.workspace,
         now.versions if versions is None else versions,
         inference_of(now) if inference is None else inference,
         cpu=now.cpu,
         memory_gb=now.memory_gb,
+        accept_changes=accept_changes,
         by=by,
     )
 
@@ -153,11 +177,14 @@ def _make_of(deployment: Deployment, revision: Revision, *, by: User, **said: An
         failure="",
         **said,
     )
+    GoldenReplay.objects.filter(deployment=deployment).update(refused=None)
     Revision.objects.unused(workspace).delete()
-    record("deployment.redeploy", by=by, workspace=workspace, subject=deployment, version=str(revision))
+    accepted = {"accept_changes": True} if revision.accept_changes else {}
+    record("deployment.redeploy", by=by, workspace=workspace, subject=deployment, version=str(revision), **accepted)
 
 
 def _said(what: str, revision: Revision) -> str:
+    what = f"{what}, whatever its golden requests answer" if revision.accept_changes else what
     return f"{what}. {revision.note}" if revision.note else what
 
 

@@ -24,6 +24,7 @@ from mlportal.errors import BadInput, Conflict
 from mlportal.texts import storable
 from models_registry.models import Deployment, ModelFile, ModelVersion, RegisteredModel
 from models_registry.models.registry import Framework
+from models_registry.services import golden
 from models_registry.services.checks import amount, described, named, pairs, require_changer
 from models_registry.services.inspecting import ask_for_inspection
 from models_registry.services.mlmodel import read_mlmodel, scikit_learn_of
@@ -44,6 +45,7 @@ class About(TypedDict, total=False):
     properties: Mapping[str, Any]
     source: str
     run_link: str
+    golden: Sequence[Any]  # as in golden_requests.json
 
 
 class Changes(TypedDict, total=False):
@@ -81,7 +83,15 @@ def register_model(
     files = [(str(PurePosixPath(each.path).relative_to(above)), each.blob_id, each.size) for each in artifacts]
     environment_version = environment_version or run.environment_version
     version = _create(
-        run.workspace, name, files, environment_version, about, by=person_behind(by), run=run, path=folder
+        run.workspace,
+        name,
+        files,
+        environment_version,
+        about,
+        by=person_behind(by),
+        run=run,
+        path=folder,
+        beside=dict(run.artifacts.filter(path=str(above / golden.FILE)).values_list("path", "blob_id")),
     )
     record("model.register", by=person_behind(by), workspace=run.workspace, subject=version, run=run.uid)
     return version
@@ -143,6 +153,7 @@ def copy_version(original: ModelVersion, *, name: str, by: User, **about: Unpack
         logged=original.logged_model,
     )
     copy_sample(original, version)
+    golden.copy_golden(original, version)
     record("model.register", by=by, workspace=workspace, subject=version, copy_of=str(original))
     return version
 
@@ -188,7 +199,9 @@ def _create(
     path: str,
     run: Run | None = None,
     logged: LoggedModel | None = None,
+    beside: Mapping[str, str] | None = None,
 ) -> ModelVersion:
+    """`beside`: {path: digest} of a file with golden requests that is no part of the model."""
     framework, framework_version = about.get("framework", Framework.SCIKITLEARN), about.get("framework_version", "")
     if framework not in Framework.values:
         raise BadInput(f"{framework!r} is not a framework; there are {', '.join(Framework.values)}.", field="framework")
@@ -225,6 +238,11 @@ def _create(
         (ModelFile(version=version, path=file, blob_id=digest, size=size) for file, digest, size in files),
         batch_size=1000,
     )
+    for item in golden.brought_along(
+        {file: digest for file, digest, _ in files}, beside or {}, about.get("properties") or {}
+    ):
+        golden.save_golden(version, by=by, **item)
+    golden.save_golden_items(version, list(about.get("golden") or []), by=by)
     ask_for_inspection(version)
     return version
 
@@ -308,6 +326,7 @@ def _refuse_deployed(versions: Any) -> None:
     if names:
         listed = ", ".join(names)
         raise Conflict(f"It is deployed as {listed}; delete that deployment first.", deployments=names)
+    golden.let_go(versions)
 
 
 def _artifacts(run: Run, path: str) -> tuple[str, list[Artifact]]:

@@ -40,6 +40,7 @@ def make_revision(
     *,
     cpu: float | None = None,
     memory_gb: float | None = None,
+    accept_changes: bool = False,
     by: User,
 ) -> Revision:
     """The row of what is wanted. Raises BadInput that says what is missing or does not go together."""
@@ -65,6 +66,7 @@ def make_revision(
         environment_variables=inference.environment_variables,
         cpu=amount(cpu, "cpu"),
         memory_gb=amount(memory_gb, "memory_gb"),
+        accept_changes=accept_changes,
     )
     Part.objects.bulk_create(Part(revision=revision, version=version) for version in versions)
     return revision

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from mlportal.node import node_name
 from models_registry.models import Revision
+from models_registry.serving.golden import Gate
 from models_registry.serving.materials import Materials, Preparation
 from models_registry.serving.protocol import DEFAULT_MAX_BODY
 from models_registry.serving.replica import Backoff, Limits, Replica, State
@@ -64,6 +65,7 @@ class Worker:
     def __post_init__(self) -> None:
         self.log_path.unlink(missing_ok=True)
         self._preparation = Preparation(self.revision)
+        self._gate = Gate(self.revision)
 
     @property
     def answers(self) -> bool:
@@ -165,12 +167,20 @@ class Worker:
         elif state is State.READY:
             self._silent_since = None
             if self.phase is not Phase.READY:
-                self.problem = ""
-                self._enter(Phase.READY)
+                self._let_in(replica)
         elif state is State.UNRESPONSIVE:
             self._silent_since = self._silent_since or now
             if now - self._silent_since > replica.limits.health_seconds:
                 replica.stop(0)  # its end is then seen like any other
+
+    def _let_in(self, replica: Replica) -> None:
+        refusal = self._gate.verdict(replica.socket_path, replica.describe)
+        if refusal:
+            self.stop(0)
+            self._give_up(refusal, replica.tail_log())
+        elif refusal is not None:
+            self.problem = ""
+            self._enter(Phase.READY)
 
     def _after_its_end(self, replica: Replica) -> None:
         assert replica.exit is not None

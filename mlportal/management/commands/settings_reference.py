@@ -117,6 +117,10 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_METRICS_TOKEN": "What Prometheus sends as `Authorization: Bearer …` to read `/metrics`; without it everybody who "
     "reaches the portal may read them: names and versions of services, and numbers.",
     "MLPORTAL_METRICS_VERSIONS": "Most versions of each service, the last ones that answered, that `/metrics` tells apart.",
+    "MLPORTAL_GOLDEN_REQUESTS": "Golden requests of one version of a model.",
+    "MLPORTAL_GOLDEN_SIZE": "Largest golden request, together with its answer.",
+    "MLPORTAL_GOLDEN_TIMEOUT": "Longest time that all golden requests of a service take together, when it is started.",
+    "MLPORTAL_GOLDEN_RECORD": "Keep the first answer of a version that has no golden request as its golden request.",
     "MLPORTAL_LOG_LEVEL": "What the portal itself writes to the terminal: `DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     "MLPORTAL_NODE": (
         "This machine's name among the portal's machines. It has to stay the same: a worker finds its runs again by it.",
