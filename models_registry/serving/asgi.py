@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import weakref
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
@@ -16,6 +17,7 @@ from models_registry.serving.gateway.http import Receive, Scope, Send, error_ans
 from models_registry.serving.portal_routes import PortalRecorder, PortalRoutes, RequestBuffer
 
 requests = RequestBuffer()
+HOST_CHARACTERS = 300  # a name has at most 255
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def mounted() -> Mounted:
             answer_bytes=settings.SERVICE_ANSWER_BYTES,
             deadline_seconds=settings.SERVICE_SECONDS,
             waiting=settings.SERVICE_WAITING,
+            waiting_bytes=settings.SERVICE_WAITING_BYTES,
+            batch_rows=settings.SERVICE_BATCH_ROWS,
         )
         gateway = Gateway(routes, PortalRecorder(requests), limits)
         _mounted[loop] = Mounted(gateway, routes)
@@ -58,25 +62,25 @@ async def gateway_application(scope: Scope, receive: Receive, send: Send) -> Non
         return
     here = mounted()
     if scope["type"] == "http":
-        try:
-            _check_host(header(scope, b"host"))
-        except WrongHost as error:
-            await send_answer(send, error_answer(error))
+        given = header(scope, b"host") or ""
+        if not _may_call(given[:HOST_CHARACTERS], tuple(settings.ALLOWED_HOSTS)):
+            text = f"The portal is not called {given[:200]}; an administrator can allow it (MLPORTAL_ALLOWED_HOSTS)"
+            await send_answer(send, error_answer(WrongHost(text)))
             return
-        await here.routes.be_ready_for(_service_in(scope["path"].removeprefix(scope.get("root_path", ""))))
+        name = _service_in(scope["path"].removeprefix(scope.get("root_path", "")))
+        if not here.routes.is_ready_for(name):
+            await here.routes.be_ready_for(name)
     await here.gateway(scope, receive, send)
 
 
-def _check_host(given: str | None) -> None:
+@lru_cache(maxsize=256)
+def _may_call(given: str, allowed: tuple[str, ...]) -> bool:
     """Refuse names that are not the portal's. A page elsewhere can lead a name of its own to this address (DNS
     rebinding) and then ask a service without keys from its visitor's browser. It needs a name for that: callers by IP
     address, and those that are no browsers and send no Host, are let in.
     """
-    name, _ = split_domain_port(given or "")
-    if given and not _is_address(name) and not validate_host(name, settings.ALLOWED_HOSTS):
-        raise WrongHost(
-            f"The portal is not called {given[:200]}; an administrator can allow it (MLPORTAL_ALLOWED_HOSTS)"
-        )
+    name, _ = split_domain_port(given)
+    return not given or _is_address(name) or validate_host(name, allowed)
 
 
 def _is_address(name: str) -> bool:
@@ -128,8 +132,13 @@ async def score(name: str, key: str, body: bytes, content_type: str) -> ScoreAns
     }
     told: list[Scope] = []
 
+    asked = iter([{"type": "http.request", "body": body, "more_body": False}])
+
     async def receive() -> Scope:
-        return {"type": "http.request", "body": body, "more_body": False}
+        for message in asked:
+            return message
+        await asyncio.get_running_loop().create_future()  # this caller does not leave
+        raise AssertionError
 
     async def send(message: Scope) -> None:
         told.append(message)

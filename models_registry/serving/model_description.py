@@ -19,6 +19,7 @@ METHODS = (
     "apply",
 )
 PACKAGES = ("sklearn", "numpy", "scipy", "joblib", "pandas", "xgboost", "lightgbm", "catboost")
+BY_ROW_PACKAGES = ("sklearn", "xgboost", "lightgbm", "catboost")
 # An estimator that holds another one may pick columns by name inside.
 HOLDS_OTHERS = (
     "steps",
@@ -59,6 +60,7 @@ def describe(model: Any) -> Dict[str, Any]:
         "module": type(model).__module__,
         "methods": available,
         "default_method": available[0] if available else None,
+        "by_row": by_row(model),
         "n_features": width,
         "feature_names": names,
         "classes": _classes(model),
@@ -110,6 +112,22 @@ def n_features(model: Any) -> Optional[int]:
 
 def holds_others(model: Any) -> bool:
     return any(_get(model, name) is not None for name in HOLDS_OTHERS)
+
+
+def by_row(model: Any) -> bool:
+    """Whether the answer for a row is surely made of that row alone, so that rows of several requests may be one call.
+
+    It is so for the libraries that are known here; what people write themselves may compare the rows of a request.
+    """
+    parts = [model]
+    try:
+        parts += [part for part in model.get_params(deep=True).values() if hasattr(part, "get_params")]
+    except Exception:
+        return False
+    return all(
+        type(part).__module__.split(".")[0] in BY_ROW_PACKAGES and type(part).__name__ != "FunctionTransformer"
+        for part in parts
+    )
 
 
 def _from_the_input(model: Any) -> Iterator[Any]:

@@ -63,12 +63,16 @@ class PortalRoutes:
         route = self._routes.get(name)
         return route if route is not None and workspace in (None, route.workspace) else None
 
-    async def be_ready_for(self, name: str) -> None:
-        """Called before each request: waits for the database when what is in memory is too old or would refuse."""
+    def is_ready_for(self, name: str) -> bool:
+        """Asked before each request: what is in memory is neither too old nor would refuse."""
         age = time.monotonic() - self._read_at
         route = self._routes.get(name)
         refuses = route is None or route.closed or route.elsewhere  # it may have been made or started just now
-        if age > STALE_SECONDS or (refuses and age > MISS_SECONDS) or self._read_at < _told_at:
+        return age <= (MISS_SECONDS if refuses else STALE_SECONDS) and self._read_at >= _told_at
+
+    async def be_ready_for(self, name: str) -> None:
+        """Waits for the database where `is_ready_for` says no."""
+        if not self.is_ready_for(name):
             await asyncio.shield(self._start_reading())
         if self._read_at < _told_at:  # that one had begun before
             await asyncio.shield(self._start_reading())
@@ -126,19 +130,22 @@ def route_of(deployment: Deployment) -> Route:
 
 
 class RequestBuffer:
-    """The newest requests of each service, written by a thread every second; bounded, whatever the load."""
+    """The newest requests of each service, written by a thread every second; bounded, whatever the load. Rows are made by
+    that thread, of those that are written alone."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, deque[RequestLog]] = {}
+        self._waiting: dict[str, deque[RequestRecord]] = {}
         self.measures = Measures()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def add(self, row: RequestLog) -> None:
+    def add(self, record: RequestRecord) -> None:
         with self._lock:
-            log = self._waiting.setdefault(row.deployment_id, deque(maxlen=settings.SERVICE_REQUEST_LOG))
-            log.append(row)
+            log = self._waiting.get(record.deployment_id)
+            if log is None:
+                log = self._waiting[record.deployment_id] = deque(maxlen=settings.SERVICE_REQUEST_LOG)
+            log.append(record)
         self.wake()
 
     def wake(self) -> None:
@@ -155,7 +162,7 @@ class RequestBuffer:
         """Write what is there; without `all_of_it` the piece of time that is being measured goes on."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-        rows = [row for log in waiting.values() for row in log]
+        rows = [row_of(record) for log in waiting.values() for record in log]
         if rows:
             keep_requests(rows)
         pieces = self.measures.take(all_of_it=all_of_it)
@@ -175,25 +182,25 @@ class RequestBuffer:
             time.sleep(FLUSH_SECONDS)
 
 
+def row_of(record: RequestRecord) -> RequestLog:
+    return RequestLog(
+        deployment_id=int(record.deployment_id),
+        at=datetime.fromtimestamp(record.time, UTC),
+        method=storable(record.method)[:60],
+        status=record.status,
+        latency_ms=record.latency_ms,
+        rows=record.rows or 0,
+        version=record.version,
+        request=storable(record.request)[:EXCERPT_CHARACTERS],
+        response=storable(record.response)[:EXCERPT_CHARACTERS],
+        error=record.error or "",
+    )
+
+
 class PortalRecorder:
     def __init__(self, buffer: RequestBuffer) -> None:
         self.buffer = buffer
-
-    def record(self, record: RequestRecord) -> None:
-        self.buffer.add(
-            RequestLog(
-                deployment_id=int(record.deployment_id),
-                at=datetime.fromtimestamp(record.time, UTC),
-                method=storable(record.method)[:60],
-                status=record.status,
-                latency_ms=record.latency_ms,
-                rows=record.rows or 0,
-                version=record.version,
-                request=storable(record.request)[:EXCERPT_CHARACTERS],
-                response=storable(record.response)[:EXCERPT_CHARACTERS],
-                error=record.error or "",
-            )
-        )
+        self.record = buffer.add
 
     def measure(self, route: Route, target: Target, status: int, seconds: float, rows: int, waiting: int) -> None:
         self.buffer.measures.request(route.deployment_id, target.version, status, seconds, rows, waiting)

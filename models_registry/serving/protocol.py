@@ -11,7 +11,7 @@ Whoever reads gives the largest body that it takes: neither side trusts the othe
 
 import json
 import struct
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 try:
     import numpy as np
@@ -27,6 +27,7 @@ ITEMS = ("?", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "<f2", "<f
 DTYPES = [np.dtype(code) for code in ITEMS] if np is not None else []
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
 MAX_DIMENSIONS = 8
+COPIED_BYTES = 1 << 16  # more than this is not copied into one piece with its header
 DEFAULT_MAX_BODY = 1 << 28
 
 
@@ -54,32 +55,55 @@ class Message(NamedTuple):
     payload: Any
 
 
-def encode(request_id: int, name: str, payload: Any) -> bytes:
-    """A message with `payload`: a numeric array or Raw as it is, else as JSON. Raises TypeError for what is neither."""
-    if isinstance(payload, Raw):
-        meta = json.dumps(payload.meta).encode()
-        return _message(request_id, RAW, name, LENGTH.pack(len(meta)) + meta + payload.body)
+class Body(NamedTuple):
+    """What follows the header: `parts` are bytes, or views of an array's own memory where that is large."""
+
+    kind: int
+    dtype: int
+    dimensions: int
+    parts: List[Any]
+
+
+def body_of(payload: Any) -> Body:
+    """A numeric array or Raw as it is, else JSON. Raises TypeError for what is neither."""
     if np is not None and isinstance(payload, np.ndarray):
         little = payload.dtype.newbyteorder("<") if payload.dtype.byteorder == ">" else payload.dtype
         code = CODES.get(little)
         if code is None or payload.ndim > MAX_DIMENSIONS:
             raise TypeError("arrays of %s with %d dimensions are not sent" % (payload.dtype, payload.ndim))
         shape = struct.pack("<%dQ" % payload.ndim, *payload.shape)
-        items = payload.astype(little, copy=False).tobytes()
-        return _message(request_id, ARRAY, name, shape + items, code, payload.ndim)
-    return _message(request_id, JSON, name, json.dumps(payload).encode())
+        items = payload.astype(little, copy=False)
+        large = items.nbytes > COPIED_BYTES and items.flags.c_contiguous
+        return Body(ARRAY, code, payload.ndim, [shape, items.data.cast("B") if large else items.tobytes()])
+    if isinstance(payload, Raw):
+        meta = json.dumps(payload.meta).encode()
+        return Body(RAW, 0, 0, [LENGTH.pack(len(meta)) + meta, payload.body])
+    return Body(JSON, 0, 0, [json.dumps(payload).encode()])
 
 
-def encode_error(request_id: int, code: str, message: str) -> bytes:
-    """An answer that says that the request failed: a short code and a text for a person."""
-    return _message(request_id, ERROR, code, message.encode("utf-8", "replace"))
-
-
-def _message(request_id: int, kind: int, name: str, body: bytes, dtype: int = 0, dimensions: int = 0) -> bytes:
+def message(request_id: int, name: str, body: Body) -> List[Any]:
+    """The pieces of a message, to be sent one after the other. Raises TypeError for a name that is too long."""
     label = name.encode()
     if len(label) > 255:
         raise TypeError("a name has at most 255 bytes")
-    return HEADER.pack(MAGIC, request_id, kind, dtype, dimensions, len(label), len(body)) + label + body
+    kind, dtype, dimensions, parts = body
+    size = 0
+    for part in parts:
+        size += len(part)
+    head = HEADER.pack(MAGIC, request_id, kind, dtype, dimensions, len(label), size) + label
+    if size > COPIED_BYTES:
+        return [head] + parts
+    return [b"".join([head] + parts)]
+
+
+def encode(request_id: int, name: str, payload: Any) -> bytes:
+    """A message with `payload`, in one piece. Raises TypeError for what is no array, Raw or JSON."""
+    return b"".join(message(request_id, name, body_of(payload)))
+
+
+def encode_error(request_id: int, code: str, text: str) -> bytes:
+    """An answer that says that the request failed: a short code and a text for a person."""
+    return b"".join(message(request_id, code, Body(ERROR, 0, 0, [text.encode("utf-8", "replace")])))
 
 
 class Decoder(object):
@@ -90,7 +114,7 @@ class Decoder(object):
         self.buffer = bytearray()
         self.needed = HEADER.size
 
-    def feed(self, data: bytes) -> List[Message]:
+    def feed(self, data: Union[bytes, memoryview]) -> List[Message]:
         """The messages that `data` completes. Raises ProtocolError; the connection is of no use after it."""
         self.buffer += data
         messages = []
@@ -111,15 +135,19 @@ class Decoder(object):
         if len(self.buffer) < self.needed:
             return None
         end_of_name = HEADER.size + name_size
-        try:
-            name = self.buffer[HEADER.size : end_of_name].decode()
+        with memoryview(self.buffer) as view:  # released before the buffer is made shorter
+            label = bytes(view[HEADER.size : end_of_name])
             # A copy, so that numpy gets memory that is aligned and its own.
-            payload = _decode(kind, dtype, dimensions, bytes(self.buffer[end_of_name : self.needed]))
+            body = bytes(view[end_of_name : self.needed])
+        if len(self.buffer) == self.needed:
+            self.buffer = bytearray()  # a large one is given back, not kept
+        else:
+            del self.buffer[: self.needed]
+        self.needed = HEADER.size
+        try:
+            return Message(request_id, kind, label.decode(), _decode(kind, dtype, dimensions, body))
         except ValueError as error:
             raise ProtocolError("a message that cannot be read: %s" % error) from None
-        del self.buffer[: self.needed]
-        self.needed = HEADER.size
-        return Message(request_id, kind, name, payload)
 
 
 def _decode(kind: int, dtype: int, dimensions: int, body: bytes) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
-from uuid import uuid4
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import count
+from typing import Any, NamedTuple
 
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.contracts import Limits, Recorder, RequestRecord, Route, Routes, Target
@@ -17,17 +19,19 @@ from models_registry.serving.gateway.dispatcher import Dispatcher, choose, refus
 from models_registry.serving.gateway.formats import Call, dumps, read_infer, read_invocations, read_score
 from models_registry.serving.gateway.http import (
     Answer,
-    ClientGone,
+    Held,
     Receive,
     Scope,
     Send,
     body_is_csv,
     error_answer,
+    gone,
     header,
     read_body,
     send_answer,
 )
 from models_registry.serving.gateway.openapi import document
+from models_registry.serving.gateway.patrol import ClientGone
 from models_registry.serving.gateway.script import answer_of, request_of
 from models_registry.serving.gateway.tabular import payload_of
 
@@ -35,6 +39,33 @@ logger = logging.getLogger(__name__)
 PATH = re.compile(r"(?:/w/(?P<workspace>[^/]+))?/services/(?P<name>[^/]+)(?P<rest>/.*)?")
 READY_SECONDS = 2.0
 ASIDE_BYTES = 100_000
+KNOWN_CHARACTERS = 200
+
+
+def _numbered() -> Iterator[str]:
+    """32 hexadecimal digits for each request: 80 random bits of this process, and a number."""
+    begin = os.urandom(10).hex()
+    return (f"{begin}{number:012x}" for number in count(1))
+
+
+class Address(NamedTuple):
+    """What a path names: `rest` is below the service, `base` leads to the service."""
+
+    workspace: str | None
+    name: str
+    rest: str
+    base: str
+
+
+def address_of(path: str) -> Address | None:
+    match = PATH.fullmatch(path)
+    if match is None:
+        return None
+    rest = match["rest"] or ""
+    return Address(match["workspace"], match["name"], rest.rstrip("/") or "/", match[0].removesuffix(rest))
+
+
+_known_address_of = lru_cache(maxsize=1024)(address_of)
 
 
 @dataclass(slots=True)
@@ -46,13 +77,15 @@ class Exchange:
     route: Route
     target: Target
     base: str
-    id: str = field(default_factory=lambda: uuid4().hex)
+    id: str
     body: bytes = b""
+    held: int = 0
     method: str = ""
     rows: int | None = None
 
 
-Read = Callable[[bytes, bool], Call]
+Read = Callable[[Exchange, bool], Call]
+Handler = Callable[[Exchange], Awaitable[Answer]]
 
 
 class Gateway:
@@ -63,6 +96,13 @@ class Gateway:
         self.recorder = recorder
         self.limits = limits or Limits()
         self.dispatcher = Dispatcher(routes, self.limits, recorder)
+        self.held = Held(self.limits.waiting_bytes)
+        self._ids = _numbered()
+        self._score = self._scorer(lambda exchange, is_csv: read_score(exchange.body, is_csv))
+        self._invocations = self._scorer(lambda exchange, is_csv: read_invocations(exchange.body, is_csv))
+        self._infer = self._scorer(
+            lambda exchange, _: read_infer(exchange.body, exchange.route.name, exchange.target.version)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -88,31 +128,29 @@ class Gateway:
                 return
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        root = scope.get("root_path", "")
-        match = PATH.fullmatch(scope["path"].removeprefix(root))
-        if match is None:
+        root: str = scope.get("root_path", "")
+        path: str = scope["path"].removeprefix(root)
+        # Paths come from anybody: what is remembered of them is bounded in number and in length.
+        address = _known_address_of(path) if len(path) < KNOWN_CHARACTERS else address_of(path)
+        if address is None:
             raise errors.UnknownPath("The path is /services/<name>/…")
-        route = self.routes.lookup(match["workspace"], match["name"])
+        route = self.routes.lookup(address.workspace, address.name)
         if route is None:
-            raise errors.UnknownService(f"There is no service {match['name']}")
-        rest = (match["rest"] or "/").rstrip("/") or "/"
+            raise errors.UnknownService(f"There is no service {address.name}")
         target = choose(route)
+        verb, rest = scope["method"], address.rest
         handlers, is_open = self._handlers(route, target, rest)
-        verb = scope["method"]
         handler = handlers.get("GET" if verb == "HEAD" else verb)
         if handler is None:
             raise errors.WrongVerb(f"{rest} takes {' and '.join(handlers)}, not {verb}", allowed=list(handlers))
-        base = root + match[0].removesuffix(match["rest"] or "")
-        exchange = Exchange(scope, receive, route, target, base)
+        exchange = Exchange(scope, receive, route, target, root + address.base, next(self._ids))
         if verb == "POST":
             return await self._recorded(exchange, handler)
         if not is_open:
             self._authorize(exchange)
         return await handler(exchange)
 
-    def _handlers(
-        self, route: Route, target: Target, rest: str
-    ) -> tuple[dict[str, Callable[[Exchange], Awaitable[Answer]]], bool]:
+    def _handlers(self, route: Route, target: Target, rest: str) -> tuple[Mapping[str, Handler], bool]:
         """({verb: handler} of the path below the service, whether its GET asks for no key)."""
         if rest in ("/openapi.json", "/swagger.json"):
             return {"GET": self._openapi}, False
@@ -122,25 +160,22 @@ class Gateway:
             return {"GET": self._ready}, True
         if target.has_script:
             return self._script_handlers(route, rest)
-        score = self._scorer(read_score)
-        model = f"/v2/models/{route.name}"
         if rest == "/":
-            return {"GET": self._health, "POST": score}, True
+            return {"GET": self._health, "POST": self._score}, True
         if rest == "/score":
-            return {"POST": score}, False
+            return {"POST": self._score}, False
         if rest == "/invocations":
-            return {"POST": self._scorer(read_invocations)}, False
+            return {"POST": self._invocations}, False
+        model = f"/v2/models/{route.name}"
         if rest == f"{model}/infer":
-            return {"POST": self._scorer(lambda body, _: read_infer(body, route.name, target.version))}, False
+            return {"POST": self._infer}, False
         if rest in ("/v2", model):
             return {"GET": self._server if rest == "/v2" else self._metadata}, False
         if rest == f"{model}/ready":
             return {"GET": self._ready}, True
         raise errors.UnknownPath(f"A service has no path {rest}")
 
-    def _script_handlers(
-        self, route: Route, rest: str
-    ) -> tuple[dict[str, Callable[[Exchange], Awaitable[Answer]]], bool]:
+    def _script_handlers(self, route: Route, rest: str) -> tuple[Mapping[str, Handler], bool]:
         if rest == "/":
             return {"GET": self._health, "POST": self._script}, True
         if rest == "/score":
@@ -152,34 +187,53 @@ class Gateway:
         if route.auth_enabled and not route.authorize(header(exchange.scope, b"authorization")):
             raise errors.Unauthorized("Send a key of this service as Authorization: Bearer <key>")
 
-    def _scorer(self, read: Read) -> Callable[[Exchange], Awaitable[Answer]]:
+    def _scorer(self, read: Read) -> Handler:
         async def score(exchange: Exchange) -> Answer:
             self._authorize(exchange)
             is_csv = body_is_csv(exchange.scope)
-            exchange.body = await read_body(exchange.scope, exchange.receive, self.limits)
+            await self._take_body(exchange)
             # A large CSV takes seconds, in which every other request would stand still.
             aside = is_csv and len(exchange.body) > ASIDE_BYTES
-            call = await asyncio.to_thread(read, exchange.body, is_csv) if aside else read(exchange.body, is_csv)
+            call = await asyncio.to_thread(read, exchange, is_csv) if aside else read(exchange, is_csv)
             describe = exchange.target.describe
             methods = describe.get("methods")
             exchange.method = call.method or describe.get("default_method") or "predict"
             if methods is not None and exchange.method not in methods:
                 raise errors.NoMethod(f"The model has no method {exchange.method}", methods=list(methods))
             payload, exchange.rows = payload_of(call.table, describe, self.limits.rows)
-            return Answer(
-                200, call.write(await self.dispatcher.call(exchange.route, exchange.target, exchange.method, payload))
-            )
+            self._keep(exchange, payload)
+            write = call.write
+            del call
+            return Answer(200, write(await self._call(exchange, payload)))
 
         return score
 
     async def _script(self, exchange: Exchange) -> Answer:
         self._authorize(exchange)
-        exchange.body = await read_body(exchange.scope, exchange.receive, self.limits)
+        await self._take_body(exchange)
         exchange.method = "run"
-        request = request_of(exchange.scope, exchange.body)
-        return answer_of(await self.dispatcher.call(exchange.route, exchange.target, "run", request))
+        return answer_of(await self._call(exchange, request_of(exchange.scope, exchange.body)))
 
-    async def _recorded(self, exchange: Exchange, handler: Callable[[Exchange], Awaitable[Answer]]) -> Answer:
+    async def _call(self, exchange: Exchange, payload: Any) -> Any:
+        watch = partial(gone, exchange.receive)
+        return await self.dispatcher.call(exchange.route, exchange.target, exchange.method, payload, watch=watch)
+
+    async def _take_body(self, exchange: Exchange) -> None:
+        limits, patrol = self.limits, self.dispatcher.patrol
+        exchange.body = await read_body(exchange.scope, exchange.receive, limits, patrol, self.held)
+        exchange.held = len(exchange.body)
+
+    def _keep(self, exchange: Exchange, payload: Any) -> None:
+        """While a request waits, its rows are kept, and of its body what the record tells."""
+        size = getattr(payload, "nbytes", exchange.held)
+        exchange.body = exchange.body[: self.limits.excerpt_bytes]
+        if size > exchange.held:
+            self.held.take(size - exchange.held)
+        else:
+            self.held.size -= exchange.held - size
+        exchange.held = size
+
+    async def _recorded(self, exchange: Exchange, handler: Handler) -> Answer:
         started, clock = time.time(), time.perf_counter()
         problem = None
         try:
@@ -192,26 +246,29 @@ class Gateway:
             logger.exception("request %s to service %s failed", exchange.id, exchange.route.name)
             failure = errors.ModelFailed("The request could not be answered", request_id=exchange.id)
             answer, problem = error_answer(failure), "internal"
-        answer.headers.setdefault("x-request-id", exchange.id)
+        finally:
+            self.held.size -= exchange.held
+        answer.headers["x-request-id"] = exchange.id
         seconds = time.perf_counter() - clock
-        waiting = self.dispatcher.waiting(exchange.route)
-        self.recorder.measure(exchange.route, exchange.target, answer.status, seconds, exchange.rows or 0, waiting)
+        route, target = exchange.route, exchange.target
+        waiting = self.dispatcher.waiting(route)
+        self.recorder.measure(route, target, answer.status, seconds, exchange.rows or 0, waiting)
         if answer.status == errors.Unauthorized.status:
             return answer  # recorded, callers without a key would push everybody else's requests out of the log
         cut = self.limits.excerpt_bytes
         self.recorder.record(
             RequestRecord(
-                id=exchange.id,
-                deployment_id=exchange.route.deployment_id,
-                version=exchange.target.version,
-                time=started,
-                method=exchange.method,
-                status=answer.status,
-                latency_ms=seconds * 1000,
-                rows=exchange.rows,
-                request=exchange.body[:cut].decode("utf-8", "replace"),
-                response=answer.body[:cut].decode("utf-8", "replace"),
-                error=problem,
+                exchange.id,
+                route.deployment_id,
+                target.version,
+                started,
+                exchange.method,
+                answer.status,
+                seconds * 1000,
+                exchange.rows,
+                exchange.body[:cut],
+                answer.body[:cut],
+                problem,
             )
         )
         return answer
@@ -229,7 +286,7 @@ class Gateway:
         if not exchange.target.replicas:
             raise errors.NotReady(f"No replica of the service {exchange.route.name} is ready")
         try:
-            await self.dispatcher.call(exchange.route, exchange.target, "health", None, deadline=READY_SECONDS)
+            await self.dispatcher.health(exchange.route, exchange.target, READY_SECONDS)
         except errors.DeadlineExceeded:
             raise errors.NotReady(f"No replica of the service {exchange.route.name} answers") from None
         return _json({"ready": True, "name": exchange.route.name})

@@ -1,113 +1,244 @@
-"""Connections to one replica: each carries one request at a time, and is thrown away when it did not end well."""
+"""The connection to one replica. A model does one call at a time, so one call is under way, and the others wait here.
+
+What waits here while the model works, and may be one call, is sent as one when it is done. Who comes while the model has
+nothing to do is sent at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from models_registry.serving import protocol
+from models_registry.serving.gateway import batching, errors
+from models_registry.serving.gateway.contracts import Limits, Route, Target
+from models_registry.serving.gateway.patrol import ClientGone, Waiting, Watch
 from models_registry.serving.sockets import address_of
+
+BATCH_BYTES = 1 << 20
+
+Measure = Callable[[Route, Target, int, int, float], None]
 
 
 class ReplicaAbsent(Exception):
-    """Nobody listens: the request was not sent."""
+    """Nobody listens, or no more: the request was not sent."""
 
 
 class ReplicaLost(Exception):
     """The connection ended after the request was sent."""
 
 
-class Connection(asyncio.Protocol):
-    """A connection to a model worker, as an asyncio protocol."""
+class Request(Waiting):
+    """A request to a model, until it is answered; `result` is made anew for each replica that it is given to.
 
-    def __init__(self, max_answer: int) -> None:
-        self.decoder = protocol.Decoder(max_answer)
+    `key` is what it may be stacked by. One that was lost with a replica goes alone from then on: should it be what ended
+    the replica, nobody else is lost with it again.
+    """
+
+    __slots__ = ("body", "key", "lost", "method", "result", "route", "rows", "seconds", "size", "target")
+
+    def __init__(
+        self,
+        route: Route,
+        target: Target,
+        method: str,
+        payload: Any,
+        key: batching.Key | None,
+        since: float,
+        seconds: float,
+        watch: Watch | None = None,
+    ) -> None:
+        super().__init__(since, since + seconds, watch)
+        self.route = route
+        self.target = target
+        self.method = method
+        self.body = protocol.body_of(payload)
+        self.key = key
+        self.rows = rows_of(payload)
+        self.size = payload.nbytes if key is not None else 0
+        self.seconds = seconds
+        self.lost = 0
+        self.result: asyncio.Future[protocol.Message] | None = None
+
+    def late(self) -> None:
+        self.end(
+            errors.DeadlineExceeded(
+                f"The model did not answer within {self.seconds:g} s (MLPORTAL_SERVICE_TIMEOUT)", limit=self.seconds
+            )
+        )
+
+    def unwanted(self) -> None:
+        self.end(ClientGone())
+
+    def end(self, error: Exception) -> None:
+        if self.result is not None and not self.result.done():
+            self.result.set_exception(error)
+
+
+def rows_of(payload: Any) -> int:
+    if isinstance(payload, dict) and isinstance(payload.get("rows"), list):
+        return len(payload["rows"])
+    return len(payload) if isinstance(payload, np.ndarray) and payload.ndim else 1
+
+
+class Link(asyncio.Protocol):
+    """To the replica at `path`; opened when it is needed. `gone` is called when it is of no use any more."""
+
+    def __init__(self, path: Path, limits: Limits, gone: Callable[[Link], None], measure: Measure | None) -> None:
+        self.path = path
+        self.limits = limits
+        self.gone = gone
+        self.measure = measure
+        self.decoder = protocol.Decoder(limits.answer_bytes)
         self.transport: asyncio.Transport | None = None
-        self.waiting: asyncio.Future[protocol.Message] | None = None
+        self.opening: asyncio.Task[None] | None = None
         self.number = 0
+        self.queue: dict[Request, None] = {}
+        self.under_way: Sequence[Request] = ()
+        self.sent_at = 0.0
+        self.has_ended = False
+        self.not_stacked: set[str] = set()  # methods whose answer was not one item a row
 
     @property
-    def usable(self) -> bool:
-        return self.transport is not None and not self.transport.is_closing()
+    def load(self) -> int:
+        return len(self.queue) + len(self.under_way)
+
+    async def ask(self, request: Request) -> protocol.Message:
+        """The replica's answer. Raises ReplicaAbsent, ReplicaLost, ProtocolError, DeadlineExceeded, ClientGone."""
+        if self.has_ended:
+            raise ReplicaAbsent
+        loop = asyncio.get_running_loop()
+        request.result = loop.create_future()
+        self.queue[request] = None
+        if self.transport is not None:
+            if not self.under_way:
+                self._send_next(loop.time())
+        elif self.opening is None:
+            self.opening = loop.create_task(self._open(loop))
+        try:
+            return await request.result
+        finally:
+            self.queue.pop(request, None)
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            with address_of(self.path) as address:
+                await loop.create_unix_connection(lambda: self, address)
+        except OSError as error:
+            self._end(ReplicaAbsent(str(error)))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # of a stream: always a Transport
+        self._send_next(asyncio.get_running_loop().time())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(ReplicaLost())
 
     def data_received(self, data: bytes) -> None:
         try:
             messages = self.decoder.feed(data)
         except protocol.ProtocolError as error:
-            self._fail(error)
+            stacked = len(self.under_way) > 1  # then it may be too large for all of them together alone
+            for request in self.under_way:
+                request.key = None
+                request.end(ReplicaAbsent() if stacked else error)
             self.close()
             return
         for message in messages:
-            if self.waiting is not None and message.request_id == self.number and not self.waiting.done():
-                self.waiting.set_result(message)
+            if message.request_id == self.number and self.under_way:
+                self._answered(message)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self.transport = None
-        self._fail(ReplicaLost())
+    def _answered(self, message: protocol.Message) -> None:
+        requests, self.under_way = self.under_way, ()
+        now = asyncio.get_running_loop().time()
+        if self.measure is not None:
+            rows = sum(request.rows for request in requests)
+            self.measure(requests[0].route, requests[0].target, len(requests), rows, now - self.sent_at)
+        answers = self._shared_out(message, requests)
+        if answers is None:
+            for request in requests:
+                request.key = None
+            self.queue = dict.fromkeys([each for each in requests if _is_wanted(each)]) | self.queue
+        self._send_next(now)  # first of all, so that the model works while these are answered
+        if answers is not None:
+            for request, answer in zip(requests, answers, strict=True):
+                if request.result is not None and not request.result.done():
+                    request.result.set_result(answer)
 
-    def _fail(self, error: Exception) -> None:
-        if self.waiting is not None and not self.waiting.done():
-            self.waiting.set_exception(error)
+    def _shared_out(self, message: protocol.Message, requests: Sequence[Request]) -> Sequence[protocol.Message] | None:
+        """The answer to each request, or None when each must be asked alone: one of them may be what failed."""
+        if len(requests) == 1:
+            return (message,)
+        if message.kind == protocol.ERROR:
+            return None
+        parts = batching.shares(message.payload, [request.rows for request in requests])
+        if parts is None:
+            self.not_stacked.add(message.name)
+            return None
+        return [protocol.Message(message.request_id, message.kind, message.name, part) for part in parts]
 
-    async def request(self, method: str, payload: Any) -> protocol.Message:
-        """The answer to one request. Raises ReplicaLost, ProtocolError."""
-        if self.transport is None:
-            raise ReplicaLost
+    def _send_next(self, now: float) -> None:
+        if self.transport is None or self.under_way:
+            return
+        requests = self._next()
+        if not requests:
+            return
+        for request in requests:
+            del self.queue[request]
         self.number = (self.number + 1) & 0xFFFFFFFF
-        self.waiting = asyncio.get_running_loop().create_future()
-        self.transport.write(protocol.encode(self.number, method, payload))
-        return await self.waiting
+        self.under_way = requests
+        self.sent_at = now
+        first = requests[0]
+        if len(requests) > 1 and first.key is not None:
+            rows = sum(request.rows for request in requests)
+            bodies = [request.body for request in requests]
+            self.transport.write(batching.stacked(self.number, first.method, bodies, rows, first.key[2]))
+        else:
+            for part in protocol.message(self.number, first.method, first.body):
+                self.transport.write(part)
+
+    def _next(self) -> list[Request]:
+        """The oldest request, and those that may go with it."""
+        chosen: list[Request] = []
+        rows = size = 0
+        for request in self.queue:
+            if not _is_wanted(request):
+                continue
+            if not chosen:
+                chosen.append(request)
+                if request.key is None or request.method in self.not_stacked:
+                    break
+                rows, size = request.rows, request.size
+            elif request.key == chosen[0].key:
+                rows += request.rows
+                size += request.size
+                if rows > self.limits.batch_rows or size > BATCH_BYTES:
+                    break
+                chosen.append(request)
+        return chosen
+
+    def _end(self, error: ReplicaAbsent | ReplicaLost) -> None:
+        self.transport = None
+        self.has_ended = True
+        self.gone(self)
+        requests, self.under_way = self.under_way, ()
+        for request in requests:
+            request.end(error)
+        for request in list(self.queue):
+            request.end(ReplicaAbsent("The connection to the replica has ended"))
 
     def close(self) -> None:
+        self.has_ended = True
+        if self.opening is not None:
+            self.opening.cancel()
         if self.transport is not None:
             self.transport.abort()
+            self.transport = None
 
 
-class Pool:
-    """At most `size` connections to the replica at `path`, opened when needed."""
-
-    def __init__(self, path: Path, size: int, max_answer: int) -> None:
-        self.path = path
-        self.max_answer = max_answer
-        self.load = 0  # requests here, waiting ones included
-        self._idle: list[Connection] = []
-        self._free = asyncio.Semaphore(size)
-
-    async def call(self, method: str, payload: Any) -> protocol.Message:
-        """The replica's answer. Raises ReplicaAbsent, ReplicaLost, ProtocolError."""
-        self.load += 1
-        try:
-            async with self._free:
-                connection = await self._connection()
-                try:
-                    answer = await connection.request(method, payload)
-                except BaseException:
-                    # Also when this caller gave up: an answer that comes later must not meet another request.
-                    connection.close()
-                    raise
-                self._idle.append(connection)
-                return answer
-        finally:
-            self.load -= 1
-
-    async def _connection(self) -> Connection:
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable:
-                return connection
-        loop = asyncio.get_running_loop()
-        try:
-            with address_of(self.path) as address:
-                _, connection = await loop.create_unix_connection(lambda: Connection(self.max_answer), address)
-        except OSError as error:
-            raise ReplicaAbsent(str(error)) from error
-        return connection
-
-    def close(self) -> None:
-        for connection in self._idle:
-            connection.close()
-        self._idle.clear()
+def _is_wanted(request: Request) -> bool:
+    return request.result is not None and not request.result.done()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,8 @@ class Routes(Protocol):
     def lookup(self, workspace: str | None, name: str) -> Route | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
-    """One scoring request, for the log of the service. Excerpts are cut, and replace what is not UTF-8."""
+class RequestRecord(NamedTuple):
+    """One scoring request, for the log of the service. `asked` and `answered` are the cut begin of both bodies."""
 
     id: str
     deployment_id: str
@@ -73,9 +72,17 @@ class RequestRecord:
     status: int
     latency_ms: float
     rows: int | None
-    request: str
-    response: str
+    asked: bytes
+    answered: bytes
     error: str | None
+
+    @property
+    def request(self) -> str:
+        return self.asked.decode("utf-8", "replace")
+
+    @property
+    def response(self) -> str:
+        return self.answered.decode("utf-8", "replace")
 
 
 class Recorder(Protocol):
@@ -102,6 +109,7 @@ class Limits:
     answer_bytes: int = 256 << 20
     deadline_seconds: float = 30
     waiting: int = 256  # requests of one service that wait or are being answered
-    connections: int = 4  # to each replica: the model takes one call at a time
+    waiting_bytes: int = 256 << 20  # of their bodies, of all services together
+    batch_rows: int = 1024  # of requests that become one call of a model; 1: none do
     replica_seconds: float = 3  # how long a request waits for a replica to (re)appear
     excerpt_bytes: int = 2048

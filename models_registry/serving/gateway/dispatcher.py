@@ -1,20 +1,18 @@
-"""Takes a call to a replica of a service: choice, retry, waiting for a replacement, deadline.
-
-The one place where requests of a service meet, so that batching can be put here.
-"""
+"""Takes a call to a replica of a service: choice, retry, waiting for a replacement, deadline."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from models_registry.serving import protocol
 from models_registry.serving.gateway import errors
-from models_registry.serving.gateway.connections import Pool, ReplicaAbsent, ReplicaLost
+from models_registry.serving.gateway.batching import Key, key_of
+from models_registry.serving.gateway.connections import Link, ReplicaAbsent, ReplicaLost, Request
 from models_registry.serving.gateway.contracts import Limits, Recorder, Route, Routes, Target
+from models_registry.serving.gateway.patrol import LOOK_SECONDS, Patrol, Watch
 
 # A request that was with two replicas when they died may be what killed them: it is not given a third.
 MAX_LOST = 2
@@ -46,94 +44,62 @@ class Dispatcher:
     def __init__(self, routes: Routes, limits: Limits, recorder: Recorder | None = None) -> None:
         self.routes = routes
         self.limits = limits
-        self.recorder = recorder
-        self._pools: dict[Path, Pool] = {}
-        self._inside: Counter[str] = Counter()
+        self.patrol = Patrol()
+        self._measure = recorder.measure_batch if recorder is not None else None
+        self._links: dict[Path, Link] = {}
+        self._asking: dict[Path, Link] = {}  # for their health: an answer to that does not wait for the model
+        self._inside: dict[str, int] = {}
 
     def waiting(self, route: Route) -> int:
         """How many requests of the service are inside of the gateway."""
-        return self._inside[route.deployment_id]
+        return self._inside.get(route.deployment_id, 0)
 
-    async def call(
-        self, route: Route, target: Target, method: str, payload: Any, *, deadline: float | None = None
-    ) -> Any:
+    async def call(self, route: Route, target: Target, method: str, payload: Any, *, watch: Watch | None = None) -> Any:
         """What `method` of the target's model answers to `payload`: an array, or a JSON value.
 
         `payload` is a numeric array, {"rows": […]}, or for an entry script Raw. Calls have no effect on a model, so one
-        that is lost with its replica is sent again; what a script has done by then, nobody knows. Raises a GatewayError.
+        that is lost with its replica is sent again; what a script has done by then, nobody knows. `watch` returns when
+        the client has left: it is asked of requests that wait. Raises a GatewayError, ClientGone.
         """
-        if self._inside[route.deployment_id] >= self.limits.waiting:
+        inside = self._inside.get(route.deployment_id, 0)
+        if inside >= self.limits.waiting:
             raise errors.TooManyRequests(
-                f"{self.limits.waiting} requests wait for this service already (MLPORTAL_SERVICE_WAITING)",
-                limit=self.limits.waiting,
+                f"{inside} requests wait for this service already (MLPORTAL_SERVICE_WAITING)", limit=self.limits.waiting
             )
-        self._inside[route.deployment_id] += 1
-        seconds = deadline or self.limits.deadline_seconds
+        self._inside[route.deployment_id] = inside + 1
+        key = key_of(method, payload, target.describe) if self.limits.batch_rows > 1 else None
         try:
-            async with asyncio.timeout(seconds):
-                return self._result(await self._call(route, target, method, payload, seconds))
-        except TimeoutError:
-            raise errors.DeadlineExceeded(
-                f"The model did not answer within {seconds:g} s (MLPORTAL_SERVICE_TIMEOUT)", limit=seconds
-            ) from None
+            return await self._answer(route, target, method, payload, key, self.limits.deadline_seconds, watch)
+        finally:
+            if self._inside[route.deployment_id] == 1:
+                del self._inside[route.deployment_id]
+            else:
+                self._inside[route.deployment_id] -= 1
+
+    async def health(self, route: Route, target: Target, seconds: float) -> Any:
+        """What a replica says of itself, also while its model works. Raises a GatewayError."""
+        return await self._answer(route, target, "health", None, None, seconds, None)
+
+    async def _answer(
+        self,
+        route: Route,
+        target: Target,
+        method: str,
+        payload: Any,
+        key: Key | None,
+        seconds: float,
+        watch: Watch | None,
+    ) -> Any:
+        request = Request(route, target, method, payload, key, asyncio.get_running_loop().time(), seconds, watch)
+        self.patrol.add(request)
+        try:
+            answer = await self._ask(request)
         except protocol.TooLarge as error:
             raise errors.ModelFailed(f"The answer of the model is {error} (MLPORTAL_SERVICE_ANSWER)") from None
         except protocol.ProtocolError as error:
             raise errors.ModelFailed(f"The answer of the model cannot be used: {error}") from None
         finally:
-            self._inside[route.deployment_id] -= 1
-            if not self._inside[route.deployment_id]:
-                del self._inside[route.deployment_id]
-
-    async def _call(self, route: Route, target: Target, method: str, payload: Any, seconds: float) -> protocol.Message:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        lost = 0
-        while True:
-            refuse_if_closed(route)
-            for pool in sorted(map(self._pool, target.replicas), key=lambda pool: pool.load):
-                began = loop.time()
-                try:
-                    answer = await pool.call(method, payload)
-                except ReplicaAbsent:
-                    self._forget(pool)
-                except ReplicaLost:
-                    self._forget(pool)
-                    lost += 1
-                    if target.has_script and method == "run":
-                        raise errors.ReplicaCrashed("The entry script ended while it worked on this request") from None
-                    if lost == MAX_LOST:
-                        raise errors.ReplicaCrashed("The model ended while it worked on this request, twice") from None
-                else:
-                    if self.recorder is not None and method != "health":
-                        rows = len(payload) if hasattr(payload, "__len__") else 1
-                        self.recorder.measure_batch(route, target, 1, rows, loop.time() - began)
-                    return answer
-            # Just before the deadline, so that a request that no model has seen is not told that its model was slow.
-            patience = seconds - 2 * RETRY_PAUSE
-            if route.is_starting:
-                if loop.time() - started >= patience:
-                    raise errors.NotReady(f"The service {route.name} is still being started")
-            elif loop.time() - started >= min(patience, self.limits.replica_seconds):
-                raise errors.NotReady(f"No replica of the service {route.name} is ready")
-            await asyncio.sleep(RETRY_PAUSE)
-            current = self.routes.lookup(route.workspace, route.name)
-            if current is None:
-                raise errors.UnknownService(f"There is no service {route.name} any more")
-            route = current
-            target = route.target_of(target.revision) or choose(route)
-
-    def _pool(self, path: Path) -> Pool:
-        if path not in self._pools:
-            self._pools[path] = Pool(path, self.limits.connections, self.limits.answer_bytes)
-        return self._pools[path]
-
-    def _forget(self, pool: Pool) -> None:
-        pool.close()
-        if self._pools.get(pool.path) is pool and not pool.load:
-            del self._pools[pool.path]
-
-    def _result(self, answer: protocol.Message) -> Any:
+            self.patrol.remove(request)
         if answer.kind != protocol.ERROR:
             return answer.payload
         if answer.name == "bad_input":
@@ -142,7 +108,63 @@ class Dispatcher:
             raise errors.NoMethod(answer.payload)
         raise errors.ModelFailed(answer.payload)
 
+    async def _ask(self, request: Request) -> protocol.Message:
+        while True:
+            route, target = request.route, request.target
+            refuse_if_closed(route)
+            links = [self._link(path, request.method) for path in target.replicas]
+            if len(links) > 1:
+                links.sort(key=lambda link: link.load)
+            for link in links:
+                try:
+                    return await link.ask(request)
+                except ReplicaAbsent:
+                    continue
+                except ReplicaLost:
+                    request.lost += 1
+                    request.key = None
+                    if target.has_script and request.method == "run":
+                        raise errors.ReplicaCrashed("The entry script ended while it worked on this request") from None
+                    if request.lost == MAX_LOST:
+                        raise errors.ReplicaCrashed("The model ended while it worked on this request, twice") from None
+            await self._wait_for_another(request)
+
+    async def _wait_for_another(self, request: Request) -> None:
+        """Find where the service is now. Raises NotReady when it has been nowhere for too long."""
+        loop = asyncio.get_running_loop()
+        waited, route = loop.time() - request.since, request.route
+        # Just before the deadline, so that a request that no model has seen is not told that its model was slow.
+        patience = request.seconds - 2 * LOOK_SECONDS
+        if route.is_starting:
+            if waited >= patience:
+                raise errors.NotReady(f"The service {route.name} is still being started")
+        elif waited >= min(patience, self.limits.replica_seconds):
+            raise errors.NotReady(f"No replica of the service {route.name} is ready")
+        request.result = loop.create_future()  # the patrol ends it when the client leaves
+        await asyncio.wait([request.result], timeout=RETRY_PAUSE)
+        if request.result.done():
+            request.result.result()
+        current = self.routes.lookup(route.workspace, route.name)
+        if current is None:
+            raise errors.UnknownService(f"There is no service {route.name} any more")
+        request.route = current
+        request.target = current.target_of(request.target.revision) or choose(current)
+
+    def _link(self, path: Path, method: str) -> Link:
+        links = self._asking if method == "health" else self._links
+        link = links.get(path)
+        if link is None:
+            link = links[path] = Link(path, self.limits, self._forget, self._measure if links is self._links else None)
+        return link
+
+    def _forget(self, link: Link) -> None:
+        for links in (self._links, self._asking):
+            if links.get(link.path) is link:
+                del links[link.path]
+
     def close(self) -> None:
-        for pool in self._pools.values():
-            pool.close()
-        self._pools.clear()
+        self.patrol.close()
+        for link in [*self._links.values(), *self._asking.values()]:
+            link.close()
+        self._links.clear()
+        self._asking.clear()

@@ -10,6 +10,7 @@ from typing import Any
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.contracts import Limits
 from models_registry.serving.gateway.formats import dumps
+from models_registry.serving.gateway.patrol import ClientGone, Patrol, Waiting
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -17,10 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 JSON_TYPES = ("application/json", "text/json")
 CSV_TYPES = ("text/csv", "application/csv")
-
-
-class ClientGone(Exception):
-    """The client closed the connection before its request was whole."""
+PIECE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +32,22 @@ class Answer:
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The value of the first header of this (lower case) name."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None
 
 
 def body_is_csv(scope: Scope) -> bool:
     """Whether the body is CSV rather than JSON. Raises WrongContentType for anything else."""
+    kind = header(scope, b"content-type") or JSON_TYPES[0]
     encoding = header(scope, b"content-encoding")
+    if encoding is None and kind == JSON_TYPES[0]:
+        return False
     if encoding not in (None, "", "identity"):
         raise errors.WrongContentType(f"A body with the content encoding {encoding} is not taken; send it as it is")
-    kind = (header(scope, b"content-type") or JSON_TYPES[0]).partition(";")[0].strip().lower()
+    kind = kind.partition(";")[0].strip().lower()
     if kind in CSV_TYPES:
         return True
     if kind in JSON_TYPES or (kind.startswith("application/") and kind.endswith("+json")):
@@ -53,33 +58,88 @@ def body_is_csv(scope: Scope) -> bool:
     )
 
 
-async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
-    """The whole body. Raises BodyTooLarge as soon as that is known, SlowBody, ClientGone."""
-    too_large = errors.BodyTooLarge(
-        f"The body has more than {limits.body_bytes} bytes (MLPORTAL_SERVICE_BODY)", limit=limits.body_bytes
-    )
+class Held:
+    """Bytes of bodies, of all requests of all services: those that wait for their turn are kept in memory."""
+
+    __slots__ = ("most", "size")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.size = 0
+
+    def take(self, size: int) -> None:
+        """Raises TooManyRequests instead of taking more than `most`."""
+        if self.size + size > self.most:
+            raise errors.TooManyRequests(
+                f"Requests with {self.most} bytes wait in this portal already (MLPORTAL_SERVICE_WAITING_BYTES)",
+                limit=self.most,
+            )
+        self.size += size
+
+
+class Reading(Waiting):
+    """A body on its way."""
+
+    __slots__ = ("is_late", "task")
+
+    def __init__(self, since: float, deadline: float, task: asyncio.Task[Any] | None) -> None:
+        super().__init__(since, deadline)
+        self.task = task
+        self.is_late = False
+
+    def late(self) -> None:
+        if self.task is not None and not self.is_late:
+            self.is_late = True
+            self.task.cancel()
+
+
+async def read_body(scope: Scope, receive: Receive, limits: Limits, patrol: Patrol, held: Held) -> bytes:
+    """The whole body, which the caller gives back to `held`. Raises BodyTooLarge as soon as that is known, SlowBody,
+    TooManyRequests, ClientGone."""
     announced = header(scope, b"content-length") or "0"
     if announced.isdigit() and int(announced[:20]) > limits.body_bytes:
-        raise too_large
+        raise _too_large(limits)
+    now = asyncio.get_running_loop().time()
+    reading = Reading(now, now + limits.body_seconds, asyncio.current_task())
+    patrol.add(reading)
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(limits.body_seconds):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientGone
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limits.body_bytes:
-                    raise too_large
-                if not message.get("more_body"):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise errors.SlowBody(
-            f"The body did not arrive within {limits.body_seconds:g} s (MLPORTAL_SERVICE_BODY_TIMEOUT)",
-            limit=limits.body_seconds,
-        ) from None
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part = message.get("body", b"")
+            if size + len(part) > limits.body_bytes:
+                raise _too_large(limits)
+            held.take(len(part))
+            size += len(part)
+            if not message.get("more_body"):
+                return b"".join([*parts, part]) if parts else part
+            parts.append(part)
+    except BaseException as error:
+        held.size -= size
+        if reading.is_late and isinstance(error, asyncio.CancelledError) and reading.task is not None:
+            reading.task.uncancel()
+            raise errors.SlowBody(
+                f"The body did not arrive within {limits.body_seconds:g} s (MLPORTAL_SERVICE_BODY_TIMEOUT)",
+                limit=limits.body_seconds,
+            ) from None
+        raise
+    finally:
+        patrol.remove(reading)
+
+
+def _too_large(limits: Limits) -> errors.BodyTooLarge:
+    return errors.BodyTooLarge(
+        f"The body has more than {limits.body_bytes} bytes (MLPORTAL_SERVICE_BODY)", limit=limits.body_bytes
+    )
+
+
+async def gone(receive: Receive) -> None:
+    """Returns when the client has left. After the whole body, that is all there is to receive."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def error_answer(error: errors.GatewayError) -> Answer:
@@ -87,13 +147,21 @@ def error_answer(error: errors.GatewayError) -> Answer:
     return Answer(error.status, dumps(body), dict(error.headers))
 
 
+HEADERS = {
+    "content-type": (b"content-type", b"application/json"),
+    "x-content-type-options": (b"x-content-type-options", b"nosniff"),
+}
+
+
 async def send_answer(send: Send, answer: Answer) -> None:
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(answer.body)),
-        "x-content-type-options": "nosniff",
-        **answer.headers,
-    }
-    pairs = [(key.encode(), value.encode("latin-1")) for key, value in headers.items()]
+    pairs = [(b"content-length", b"%d" % len(answer.body))]
+    given = answer.headers
+    pairs += [pair for name, pair in HEADERS.items() if name not in given]
+    pairs += [(name.encode(), value.encode("latin-1")) for name, value in given.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
-    await send({"type": "http.response.body", "body": answer.body})
+    if len(answer.body) <= PIECE_BYTES:
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    for start in range(0, len(answer.body), PIECE_BYTES):  # no more is given to the server than the client takes
+        end = start + PIECE_BYTES
+        await send({"type": "http.response.body", "body": answer.body[start:end], "more_body": end < len(answer.body)})
