@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_registry.views import catalogue, deployments, emptying, models, uploads
+from models_registry.views import catalogue, deployments, emptying, models, monitoring, uploads
 
 urlpatterns = [
     path("empty/", emptying.empty, name="workspace-empty"),
@@ -20,6 +20,7 @@ urlpatterns = [
     path("models/<str:name>/<int:number>/delete/", models.delete_version, name="model-version-delete"),
     path("deployments/", deployments.deployments, name="deployments"),
     path("deployments/<str:name>/", deployments.deployment, name="deployment"),
+    path("deployments/<str:name>/monitoring/", monitoring.monitoring, name="monitoring"),
     path("deployments/<str:name>/requests/", deployments.requests, name="deployment-requests"),
     path("deployments/<str:name>/keys/", deployments.keys, name="deployment-keys"),
     path("deployments/<str:name>/keys/regenerate/", deployments.regenerate_key, name="deployment-regenerate-key"),

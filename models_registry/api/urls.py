@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_registry.api import deployments, emptying, models
+from models_registry.api import deployments, emptying, models, monitoring
 
 urlpatterns = [
     path("empty/", emptying.Empty.as_view()),
@@ -24,5 +24,6 @@ urlpatterns = [
     path("deployments/<name:name>/requests/", deployments.Requests.as_view()),
     path("deployments/<name:name>/events/", deployments.Events.as_view()),
     path("deployments/<name:name>/log/", deployments.Log.as_view()),
+    path("deployments/<name:name>/metrics/", monitoring.Measures.as_view()),
     path("deployments/<name:name>/score/", deployments.Score.as_view()),
 ]

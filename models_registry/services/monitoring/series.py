@@ -16,6 +16,7 @@ from models_registry.services.monitoring.adding import Counts
 from models_registry.services.monitoring.keeping import HOUR, MINUTE
 from models_registry.serving.measuring import PIECE_SECONDS, quantile
 
+EARLIEST = 946_684_800  # 2000-01-01
 MOST_POINTS = 2000
 USUAL_POINTS = 120
 MOST_LINES = 20  # versions, and replicas, that are told apart
@@ -52,13 +53,15 @@ def window(start: datetime | None = None, end: datetime | None = None, step: int
         raise BadInput("`from` is earlier than `to`.", field="from")
     usual = next((one for one in STEPS if (until - begin) / one <= USUAL_POINTS), STEPS[-1])
     step = step or usual
+    if begin < EARLIEST:
+        raise BadInput("`from` is in the year 2000 or later.", field="from")
     if step % PIECE_SECONDS:
         raise BadInput(f"A step is a multiple of {PIECE_SECONDS} seconds.", field="step")
     if (until - begin) / step > MOST_POINTS:
         raise BadInput(
             f"At most {MOST_POINTS} steps are answered; take a longer `step`.", field="step", limit=MOST_POINTS
         )
-    return _of(begin, until, step, now)
+    return _of(begin, min(until, int(now) + step), step, now)
 
 
 def _of(begin: int, until: int, step: int, now: float) -> Window:
