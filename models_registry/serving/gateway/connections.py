@@ -142,10 +142,11 @@ class Link(asyncio.Protocol):
         try:
             messages = self.decoder.feed(data)
         except protocol.ProtocolError as error:
-            stacked = len(self.under_way) > 1  # then it may be too large for all of them together alone
-            for request in self.under_way:
+            requests, self.under_way = self.under_way, ()
+            for request in requests:
                 request.key = None
-                request.end(ReplicaAbsent() if stacked else error)
+                # The answer to several may be too large where those to each are not: they are asked anew, one by one.
+                request.end(ReplicaAbsent() if len(requests) > 1 else error)
             self.close()
             return
         for message in messages:
