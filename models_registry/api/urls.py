@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_registry.api import deployments, emptying, models, monitoring
+from models_registry.api import deployments, emptying, models, monitoring, samples, scoring
 
 urlpatterns = [
     path("empty/", emptying.Empty.as_view()),
@@ -13,6 +13,8 @@ urlpatterns = [
     path("models/<name:name>/aliases/<name:alias>/", models.Alias.as_view()),
     path("models/<name:name>/versions/<key:number>/stage/", models.VersionStage.as_view()),
     path("models/<name:name>/versions/<key:number>/files/content/", models.FileContent.as_view()),
+    path("models/<name:name>/versions/<key:number>/sample/", samples.Sample.as_view()),
+    path("models/<name:name>/versions/<key:number>/sample/content/", samples.SampleContent.as_view()),
     path("model-versions/", models.AllVersions.as_view()),
     path("deployments/", deployments.Deployments.as_view()),
     path("deployments/<name:name>/", deployments.DeploymentDetail.as_view()),
@@ -26,4 +28,6 @@ urlpatterns = [
     path("deployments/<name:name>/log/", deployments.Log.as_view()),
     path("deployments/<name:name>/metrics/", monitoring.Measures.as_view()),
     path("deployments/<name:name>/score/", deployments.Score.as_view()),
+    path("deployments/<name:name>/score-file/", scoring.ScoreFile.as_view()),
+    path("deployments/<name:name>/schema/", samples.ServiceSchema.as_view()),
 ]

@@ -108,6 +108,9 @@ class ModelVersion(models.Model):
     source = models.TextField(blank=True, help_text="Where its files came from, as MLflow's client put it")
     run_link = models.TextField(blank=True)
     mlmodel = models.JSONField(null=True, help_text="What its MLmodel says: {flavors, signature, …}; null without one")
+    example = models.JSONField(
+        null=True, help_text="A real row of its inputs, {columns, row}: of its sample, or MLflow's input example"
+    )
     description = models.TextField(blank=True, max_length=5000)
     tags = models.JSONField(default=dict, blank=True)
     properties = models.JSONField(default=dict, blank=True)

@@ -35,11 +35,13 @@ from models_registry.services.registration import (
 )
 from models_registry.services.requests import example_request, recent_requests
 from models_registry.services.revisions import NO_INFERENCE, Inference
-from models_registry.services.samples import attach_sample, read_sample, remove_sample
+from models_registry.services.samples import attach_sample, read_sample, remove_sample, sample_of
+from models_registry.services.schema import Schema, schema_of
 
 __all__ = [
     "NO_INFERENCE",
     "Inference",
+    "Schema",
     "accept_changes",
     "attach_sample",
     "copy_version",
@@ -67,8 +69,10 @@ __all__ = [
     "remove_alias",
     "remove_sample",
     "rename_model",
+    "sample_of",
     "save_golden",
     "save_golden_items",
+    "schema_of",
     "set_alias",
     "set_stage",
     "start",

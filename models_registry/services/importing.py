@@ -146,6 +146,7 @@ def _give_files(version: ModelVersion, item: ImportedVersion) -> None:
     ModelVersion.objects.filter(pk=version.pk).update(
         path=item.path,
         mlmodel=mlmodel,
+        example=(mlmodel or {}).get("example"),
         framework_version=scikit_learn_of(mlmodel)[:50],
         size=sum(size for _, _, size in files),
     )

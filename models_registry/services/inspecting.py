@@ -1,4 +1,4 @@
-"""What a version's files import is listed once, by a worker, without loading them."""
+"""What a version's files import is listed once, by a worker, without loading them. It takes a sample beside them, too."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from mlportal.texts import storable
 from models_registry.inspection import Inspection, inspect_model
 from models_registry.models import ModelFile, ModelVersion
 from models_registry.services.files import MODEL_SUFFIXES
+from models_registry.services.samples import take_sample
 
 INSPECT = "models_registry.inspect"
 WORST_FIRST = ("dangerous", "unreadable", "unknown", "known")
@@ -37,16 +38,18 @@ def ask_again() -> None:
 
 
 def inspect_version(version: ModelVersion) -> None:
-    """List what each file that may be a model imports, and keep the sum: the worst verdict with its message."""
+    """List what each file that may be a model imports, and keep the sum: the worst verdict with its message. A training
+    sample that is beside the files is taken; what is wrong with one is kept as `sample`."""
     if version.inspection is not None:
         return
     files = list(version.files.all())
     if len(files) > 1:
         files = [file for file in files if PurePosixPath(file.path).suffix in MODEL_SUFFIXES]
     found = [(file, _inspect(file)) for file in files[:MAX_FILES]]
-    ModelVersion.objects.filter(pk=version.pk, inspection__isnull=True).update(
-        inspection=storable(_sum(found, len(files)))
-    )
+    said = _sum(found, len(files))
+    if problem := take_sample(version):
+        said["sample"] = problem
+    ModelVersion.objects.filter(pk=version.pk, inspection__isnull=True).update(inspection=storable(said))
 
 
 def _inspect(file: ModelFile) -> Inspection:

@@ -23,11 +23,14 @@ MLMODEL: Final = "MLmodel"
 MAX_DEPTH: Final = 20
 MAX_BYTES: Final = 64 * 1024  # as of everything that is read as YAML
 SIGNATURE_PARTS: Final = ("inputs", "outputs", "params")
+EXAMPLES: Final = ("serving_input_example.json", "input_example.json")  # as requests have them; as MLflow 1 has them
+EXAMPLE_BYTES: Final = 256 * 1024
+WIDEST: Final = 10_000
 
 
 def read_mlmodel(files: Mapping[str, str]) -> dict[str, Any] | None:
-    """`files` are {path: digest}. {folder, flavors, signature, run_id, mlflow_version …}, or {folder, problem} for a file
-    that cannot be read; None where no file is called so."""
+    """`files` are {path: digest}. {folder, flavors, signature, example, run_id, mlflow_version …}, or {folder, problem} for a
+    file that cannot be read; None where no file is called so. `example` is {columns or null, row} of its input example."""
     place = min((path for path in files if PurePosixPath(path).name == MLMODEL), key=len, default=None)
     if place is None:
         return None
@@ -46,8 +49,50 @@ def read_mlmodel(files: Mapping[str, str]) -> dict[str, Any] | None:
     said |= {name: found[name] for name in kept if found.get(name) is not None}
     if isinstance(found.get("signature"), dict):
         said["signature"] = {name: _columns(found["signature"].get(name)) for name in SIGNATURE_PARTS}
+    if example := _example(files, said["folder"]):
+        said["example"] = example
     shown: dict[str, Any] = storable(said)
     return shown
+
+
+def _example(files: Mapping[str, str], folder: str) -> dict[str, Any] | None:
+    """The first row of the model's input example; None where there is none, or none that is a table."""
+    for name in EXAMPLES:
+        digest = files.get(f"{folder}/{name}" if folder else name)
+        if digest is None:
+            continue
+        try:
+            with open_blob(digest) as stream:
+                said = json.loads(stream.read(EXAMPLE_BYTES + 1), parse_constant=_refuse, parse_float=_finite)
+        except (BytesLost, ValueError, RecursionError):
+            continue
+        if found := _first_row(said):
+            return found
+    return None
+
+
+def _first_row(said: Any) -> dict[str, Any] | None:
+    """https://mlflow.org/docs/latest/ml/model/signatures/#model-input-examples: a frame as `split`, an array, or records."""
+    if isinstance(said, dict):
+        said = next((said[name] for name in ("dataframe_split", "inputs", "instances") if name in said), said)
+    columns: Any = None
+    if isinstance(said, dict) and isinstance(said.get("data"), list):
+        columns, said = said.get("columns"), said["data"]
+    elif isinstance(said, dict) and said and all(isinstance(value, list) and value for value in said.values()):
+        columns, said = list(said), [[value[0] for value in said.values()]]
+    row = said[0] if isinstance(said, list) and said else None
+    if isinstance(row, dict):
+        columns, row = list(row), list(row.values())
+    if not isinstance(row, list) or not row or len(row) > WIDEST or not all(map(_is_cell, row)):
+        return None
+    named = isinstance(columns, list) and len(columns) == len(row) and all(isinstance(each, str) for each in columns)
+    return {"columns": columns if named else None, "row": row}
+
+
+def _is_cell(value: Any) -> bool:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 1 << 63
+    return value is None or isinstance(value, bool | float | str)
 
 
 def scikit_learn_of(mlmodel: Mapping[str, Any] | None) -> str:
@@ -67,6 +112,12 @@ def model_path(mlmodel: Mapping[str, Any] | None) -> str:
 def flavor(mlmodel: Mapping[str, Any] | None, name: str) -> dict[str, Any]:
     found = (mlmodel or {}).get("flavors", {}).get(name)
     return found if isinstance(found, dict) else {}
+
+
+def mlflow_inputs(version: ModelVersion) -> list[Mapping[str, Any]]:
+    """The columns that the signature says the model takes."""
+    said = ((version.mlmodel or {}).get("signature") or {}).get("inputs")
+    return [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
 
 
 def conda_yaml(version: ModelVersion) -> str:

@@ -229,6 +229,7 @@ def _create(
         tags=pairs(about.get("tags") or {}, "tags"),
         properties=pairs(about.get("properties") or {}, "properties"),
         mlmodel=mlmodel,
+        example=(mlmodel or {}).get("example"),
         source=about.get("source", ""),
         run_link=about.get("run_link", ""),
         size=sum(size for _, _, size in files),

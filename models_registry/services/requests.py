@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from models_registry.models import Deployment, RequestLog
+from models_registry.services.schema import example_row
 
 
 def example_request(deployment: Deployment) -> dict[str, Any] | None:
@@ -17,9 +18,12 @@ def example_request(deployment: Deployment) -> dict[str, Any] | None:
     signature = deployment.signature or {}
     if isinstance(signature.get("sample"), dict):
         return dict(signature["sample"])  # of an entry script's decorators
-    if not signature.get("example"):
+    revision = deployment.live_revision or deployment.revision
+    versions = revision.versions if signature and not revision.entry_script else []
+    row = example_row(signature, versions[0].example if len(versions) == 1 else None)
+    if row is None:
         return None
-    return {"data": signature["example"], "method": signature.get("default_method") or "predict"}
+    return {"data": [row], "method": signature.get("default_method") or "predict"}
 
 
 def recent_requests(deployment: Deployment) -> QuerySet[RequestLog]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import tempfile
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import IO, Any
 
 from django.conf import settings
@@ -15,12 +17,18 @@ from mlportal.access.models import User
 from mlportal.access.principals import RunPrincipal, person_behind
 from mlportal.access.services import record
 from mlportal.blobs import services as blobs
-from mlportal.errors import BadInput, NotFound, TooLarge
-from mlportal.texts import storable
+from mlportal.errors import BadInput, NotFound, PortalError, TooLarge
+from mlportal.texts import guarded, storable
 from models_registry.models import ModelVersion, TrainingSample
 from models_registry.services.checks import require_changer
-from models_registry.tables import Limits, Read, TableRefused, arrays_of, read_table
+from models_registry.services.mlmodel import mlflow_inputs
+from models_registry.tables import Limits, Read, TableRefused, arrays_of, plain, read_table
 
+FILES = ("training_sample.csv", "training_sample.parquet")
+USUAL_TARGETS = ("target", "label", "y")
+PIECE = 256 * 1024
+LONGEST_EXAMPLE = 1000  # characters of a text
+LOOKED_AT = 50  # rows, for one without a missing value
 CHUNK = 1 << 20
 
 
@@ -34,7 +42,39 @@ def attach_sample(
     a transaction.
     """
     require_changer(version, by)
-    return keep_sample(version, read(file), target=target, source=source, by=by)
+    return _keep(version, read(file), target=target, source=source, by=person_behind(by))
+
+
+def take_sample(version: ModelVersion) -> str:
+    """Keep the file `training_sample.csv` or `.parquet` that is among the version's files, or beside them in its run, as its
+    sample. What is wrong with it; "" otherwise, and where there is none. One that somebody has attached stays.
+    """
+    if TrainingSample.objects.filter(version=version).exists():
+        return ""
+    found = _beside(version)
+    if found is None:
+        return ""
+    path, digest = found
+    try:
+        with blobs.open_blob(digest) as stream:
+            table = read(stream)
+    except PortalError as error:
+        return f"{path}: {error.message}"
+    inputs = {each.get("name") for each in mlflow_inputs(version)}
+    names = [column["name"] for column in table.columns]
+    target = next((name for name in USUAL_TARGETS if name in names and name not in inputs), "")
+    _keep(version, table, target=target, source=path, by=version.created_by)
+    return ""
+
+
+def _beside(version: ModelVersion) -> tuple[str, str] | None:
+    """(path, digest) of the file that is called so, and is nearest to the top."""
+    files = [(file.path, file.blob_id) for file in version.files.all() if PurePosixPath(file.path).name in FILES]
+    if not files and version.run is not None and not version.logged_model_id:
+        folder = PurePosixPath(version.path).parent
+        beside = [str(folder / name) for name in FILES]
+        files = list(version.run.artifacts.filter(path__in=beside).values_list("path", "blob_id"))
+    return min(files, key=lambda each: (each[0].count("/"), each[0]), default=None)
 
 
 def read(file: IO[bytes]) -> Read:
@@ -63,15 +103,12 @@ def read(file: IO[bytes]) -> Read:
             raise BadInput(f"This file is no training sample. {error}", field="file") from None
 
 
-def keep_sample(
-    version: ModelVersion, found: Read, *, target: str = "", source: str = "", by: User | RunPrincipal
-) -> TrainingSample:
+def _keep(version: ModelVersion, found: Read, *, target: str, source: str, by: User | None) -> TrainingSample:
     """What was read is the version's sample from now on."""
     names = [column["name"] for column in found.columns]
     if target and target not in names:
         listed = ", ".join(names[:10])
         raise BadInput(f"The sample has no column {target[:60]!r} to predict; it has {listed}.", field="target")
-    person = person_behind(by)
     with transaction.atomic():
         blob = blobs.put(io.BytesIO(found.csv))
         sample, _ = TrainingSample.objects.update_or_create(
@@ -82,13 +119,23 @@ def keep_sample(
                 "rows": found.rows,
                 "of_rows": found.of_rows,
                 "columns": storable(found.columns),
-                "target": storable(target),
+                "target": target,
                 "source": str(storable(source))[:1024],
-                "created_by": person,
+                "created_by": by,
             },
         )
-        record("model.sample", by=person, workspace=version.model.workspace, subject=version, rows=found.of_rows)
+        version.example = storable({"columns": names, "row": _example(found), "target": target})
+        version.save(update_fields=["example"])
+        record("model.sample", by=by, workspace=version.model.workspace, subject=version, rows=found.of_rows)
     return sample
+
+
+def _example(found: Read) -> list[Any]:
+    """The first row without a missing value, else the first."""
+    kinds = [column["kind"] for column in found.columns]
+    rows = list(itertools.islice(csv.reader(io.StringIO(found.csv.decode(), newline="")), 1, LOOKED_AT + 1))
+    row = next((row for row in rows if all(row)), rows[0])
+    return [plain(kind, cell[:LONGEST_EXAMPLE]) for kind, cell in zip(kinds, row, strict=True)]
 
 
 @transaction.atomic
@@ -98,6 +145,8 @@ def remove_sample(version: ModelVersion, *, by: User | RunPrincipal) -> None:
     deleted, _ = TrainingSample.objects.filter(version=version).delete()
     if not deleted:
         raise NotFound(f"{version} has no training sample.")
+    version.example = (version.mlmodel or {}).get("example")
+    version.save(update_fields=["example"])
     record("model.remove_sample", by=person_behind(by), workspace=version.model.workspace, subject=version)
 
 
@@ -120,9 +169,24 @@ def cells_of(sample: TrainingSample) -> Iterator[list[str]]:
         yield from csv.reader(io.TextIOWrapper(stream, "utf-8", newline=""))
 
 
+def as_csv(sample: TrainingSample) -> Iterator[bytes]:
+    """The rows kept, for people and their spreadsheets."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    for row in cells_of(sample):
+        writer.writerow([guarded(cell) for cell in row])
+        if buffer.tell() > PIECE:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
 def copy_sample(original: ModelVersion, copy: ModelVersion) -> None:
     """The copy of a version was trained on what the original was."""
     sample = sample_of(original)
     if sample is not None:
         sample.pk, sample.version, sample._state.adding = None, copy, True
         sample.save(force_insert=True)
+        copy.example = original.example
+        copy.save(update_fields=["example"])

@@ -11,16 +11,19 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
+from django.db.models import OuterRef, Subquery
 
 from mlportal.node import node_name
 from mlportal.texts import storable
-from models_registry.models import Deployment, RequestLog
+from models_registry.models import Deployment, ModelVersion, RequestLog
 from models_registry.services.keys import is_key, pair_of
 from models_registry.services.monitoring import keep_measures
 from models_registry.services.requests import keep_requests
+from models_registry.services.schema import described
 from models_registry.serving.gateway import RequestRecord, Route, Target
 from models_registry.serving.measuring import Measures
 from models_registry.status import DeploymentStatus
@@ -101,10 +104,14 @@ def read_routes() -> list[Route]:
     """Every service that there is, those that are stopped too: they answer 503, not 404."""
     close_old_connections()
     rows = Deployment.objects.select_related("workspace", "revision", "live_revision").defer("log", "failure")
-    return [route_of(row) for row in rows]
+    models = ModelVersion.objects.filter(parts__revision=OuterRef("live_revision")).order_by()
+    return [
+        route_of(row, getattr(row, "real_row", None))
+        for row in rows.annotate(real_row=Subquery(models.values("example")[:1]))
+    ]
 
 
-def route_of(deployment: Deployment) -> Route:
+def route_of(deployment: Deployment, real_row: Mapping[str, Any] | None = None) -> Route:
     pair = pair_of(deployment)
     answering = deployment.live_revision if deployment.live_revision is not None else deployment.revision
     node = deployment.replica.get("node")
@@ -116,7 +123,9 @@ def route_of(deployment: Deployment) -> Route:
                 revision=str(answering.pk),
                 version=str(answering),
                 replicas=[Path(deployment.socket)] if deployment.wanted and deployment.socket else [],
-                describe=(deployment.signature or {}) if deployment.live_revision is not None else {},
+                describe=described(deployment.signature or {}, real_row)
+                if deployment.live_revision is not None
+                else {},
                 has_script=bool(answering.entry_script),
             )
         ],

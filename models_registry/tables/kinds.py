@@ -61,6 +61,17 @@ def written(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
+def plain(kind: str, cell: str) -> Any:
+    """A cell of a CSV that was kept, as JSON has it."""
+    if not cell:
+        return None
+    if kind == "number":
+        return float(cell)
+    if kind == "integer":
+        return int(cell)
+    return cell == "true" if kind == "boolean" else cell
+
+
 def arrays_of(names: Sequence[str], kinds: Mapping[str, str], rows: Sequence[Sequence[str]]) -> dict[str, Array]:
     """The columns of a CSV that was kept: number → float64 (missing is NaN), integer → int64, or float64 where some are
     missing, boolean → bool or objects with None, time → datetime64[us] with NaT, text → objects with None."""

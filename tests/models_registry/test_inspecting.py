@@ -72,3 +72,30 @@ def test_a_worker_looks_into_it_aside(iris_version: ModelVersion) -> None:
 
     tasks.inspect(iris_version.pk)
     wait_until(seen, what="the version is inspected")
+
+
+def test_a_training_sample_beside_the_model_is_taken(make_run: MakeRun, contributor: User) -> None:
+    sample = b"width,target\n1.5,yes\n2.5,no\n"
+    run = make_run(
+        {"outputs/model.joblib": b"bytes", "outputs/training_sample.csv": sample, "training_sample.csv": b"x"}
+    )
+    version = services.register_model(run, name="iris", path="outputs/model.joblib", by=contributor)
+    assert "sample" not in inspected(version)
+    found = services.sample_of(version)
+    assert found is not None
+    assert (found.rows, found.target, found.source) == (2, "target", "outputs/training_sample.csv")
+    assert version.example == {"columns": ["width", "target"], "row": [1.5, "yes"], "target": "target"}
+
+
+def test_a_training_sample_in_the_folder_of_the_model_is_taken(make_run: MakeRun, contributor: User) -> None:
+    run = make_run({"outputs/m/model.pkl": b"bytes", "outputs/m/training_sample.csv": b"a,b\n1,2\n"})
+    version = services.register_model(run, name="iris", path="outputs/m", by=contributor)
+    inspected(version)
+    assert services.read_sample(version)["a"].tolist() == [1]
+
+
+def test_a_sample_that_cannot_be_read_is_told(make_run: MakeRun, contributor: User) -> None:
+    run = make_run({"outputs/model.joblib": b"bytes", "outputs/training_sample.csv": b"a,a\n1,2\n"})
+    version = services.register_model(run, name="iris", path="outputs/model.joblib", by=contributor)
+    assert "Two columns are called 'a'" in inspected(version)["sample"]
+    assert services.sample_of(version) is None

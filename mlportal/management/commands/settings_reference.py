@@ -109,6 +109,7 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_SERVICE_START": "Longest time that a model worker takes to load its model, or an entry script for `init()`.",
     "MLPORTAL_SERVICE_TIMEOUT": "Longest time that a deployed service takes for an answer.",
     "MLPORTAL_SERVICE_MEMORY": "Memory of a deployed service whose model version does not say how much it needs.",
+    "MLPORTAL_SERVICE_FILE": "Largest CSV file that a deployed service scores at once, for members.",
     "MLPORTAL_SAMPLE_BYTES": "Largest file that is taken as the training sample of a model version.",
     "MLPORTAL_SAMPLE_ROWS": "Rows of a training sample that are kept; of more a fair choice.",
     "MLPORTAL_SAMPLE_COLUMNS": "Most columns of a training sample.",
