@@ -5,19 +5,62 @@ scikit-learn names these things differently over its ages; every way of 0.19 and
 # ruff: noqa: UP006, UP035, UP045, B905 - Python 3.6
 
 import importlib
+import inspect
 import platform
 import sys
 from typing import Any, Dict, Iterator, List, Optional
 
+# All that take rows and change nothing; a model's first one is called where a request names none.
 METHODS = (
     "predict",
     "predict_proba",
     "predict_log_proba",
+    "predict_joint_log_proba",
     "decision_function",
     "transform",
     "score_samples",
+    "mahalanobis",
+    "kneighbors",
+    "radius_neighbors",
+    "kneighbors_graph",
+    "radius_neighbors_graph",
     "apply",
+    "decision_path",
+    "latent_mean_and_variance",
+    "staged_predict",
+    "staged_predict_proba",
+    "staged_decision_function",
+    "inverse_transform",
+    "perplexity",
+    "aic",
+    "bic",
 )
+# Arguments of these that are no caller's business: checks that can be left out, what must be an array, what is random.
+NOT_PARAMS = (
+    "X",
+    "Y",
+    "y",
+    "T",
+    "K",
+    "W",
+    "H",
+    "copy",
+    "check_input",
+    "validate_features",
+    "dict_type",
+    "sample_weight",
+)
+# What a model takes that takes no table; `takes` of a description is one of these, or "cells".
+TAKES = {
+    "CountVectorizer": "texts",
+    "HashingVectorizer": "texts",
+    "LabelEncoder": "values",
+    "LabelBinarizer": "values",
+    "IsotonicRegression": "values",
+    "DictVectorizer": "objects",
+    "MultiLabelBinarizer": "lists",
+    "PatchExtractor": "images",
+}
 PACKAGES = ("sklearn", "numpy", "scipy", "joblib", "pandas", "xgboost", "lightgbm", "catboost")
 BY_ROW_PACKAGES = ("sklearn", "xgboost", "lightgbm", "catboost")
 # An estimator that holds another one may pick columns by name inside.
@@ -51,27 +94,87 @@ def describe(model: Any) -> Dict[str, Any]:
     """The description that the gateway checks requests against and writes the OpenAPI from. JSON values only.
 
     `n_features`, `feature_names`, `classes` and `example` (a list of one row) are null where the model does not say.
+    `takes` is "cells" (rows of cells), "texts" or "values" (one a row), "objects", "lists" or "images". `params` are
+    further arguments of each method.
     """
     names = feature_names(model)
-    width = len(names) if names else n_features(model)
+    kind = takes(model)
+    width = (len(names) if names else n_features(model)) if kind == "cells" else None
     available = methods(model)
+    params = {name: found for name, found in ((name, params_of(model, name)) for name in available) if found}
     return {
         "class": type(model).__name__,
         "module": type(model).__module__,
         "methods": available,
         "default_method": available[0] if available else None,
         "by_row": by_row(model),
+        "params": params,
+        "takes": kind,
         "n_features": width,
         "feature_names": names,
         "classes": _classes(model),
         "python": python(),
         "versions": versions(),
-        "example": _example(model, width, names),
+        "example": _example(model, width, names) if kind == "cells" else _special_example(model, kind),
     }
 
 
 def methods(model: Any) -> List[str]:
-    return [name for name in METHODS if callable(_get(model, name))]
+    return [] if isinstance(model, type) else [name for name in METHODS if callable(_get(model, name))]
+
+
+def params_of(model: Any, method: str) -> List[str]:
+    """The names of what `method` takes beside its rows; those of the last step, where a pipeline hands them on."""
+    try:
+        parameters = list(inspect.signature(getattr(model, method)).parameters.values())[1:]
+    except (TypeError, ValueError, AttributeError):
+        return []
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = [each.name for each in parameters if each.kind in named and not each.name.startswith("_")]
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+        steps = _get(model, "steps")
+        inner = steps[-1][1] if steps else _get(model, "best_estimator_")
+        if inner is not None and inner != "passthrough":
+            found += params_of(inner, method)
+    return [name for name in dict.fromkeys(found) if name not in NOT_PARAMS]
+
+
+def takes(model: Any) -> str:
+    for part in _from_the_input(model):
+        bases = [base.__name__ for base in type(part).__mro__ if base.__module__.partition(".")[0] == "sklearn"]
+        if "FeatureHasher" in bases:
+            return "objects" if _get(part, "input_type") == "dict" else "lists"
+        for base in bases:
+            if base in TAKES:
+                return TAKES[base]
+    return "cells"
+
+
+def knows_none(model: Any, depth: int = 6) -> bool:
+    """Whether None itself means something to the model; to all others a missing cell is NaN, as pandas has it."""
+    try:
+        inside = vars(model) if hasattr(model, "get_params") else {}
+    except TypeError:
+        inside = {}
+    if "missing_values" in inside and inside["missing_values"] is None:
+        return True
+    categories = inside.get("categories_")
+    for group in categories if isinstance(categories, list) else ():
+        if getattr(getattr(group, "dtype", None), "kind", "") == "O" and any(value is None for value in group):
+            return True
+    parts = [part for value in inside.values() for part in _parts(value)]
+    return depth > 0 and any(knows_none(part, depth - 1) for part in parts)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Estimators in an attribute: itself, or those of (name, estimator, columns), as pipelines keep them."""
+    if hasattr(value, "get_params"):
+        yield value
+    elif isinstance(value, (list, tuple)) and len(value) <= 100:
+        for item in value:
+            for part in item if isinstance(item, tuple) else (item,):
+                if hasattr(part, "get_params"):
+                    yield part
 
 
 def python() -> str:
@@ -136,8 +239,21 @@ def _from_the_input(model: Any) -> Iterator[Any]:
         if model is None:
             return
         yield model
-        steps = _get(model, "steps")
-        model = steps[0][1] if steps else _get(model, "best_estimator_")
+        model = _behind(model)
+
+
+def _behind(model: Any) -> Any:
+    """What the model hands its input to as it is, or None."""
+    for attribute in ("steps", "transformer_list"):
+        steps = _get(model, attribute)
+        if steps:
+            return steps[0][1]
+    for attribute in ("best_estimator_", "regressor_", "estimator_"):
+        if _get(model, attribute) is not None:
+            return _get(model, attribute)
+    many = _get(model, "estimators_")
+    # Of an ensemble each may see some of the columns only; what it says of its width comes first, and is asked first.
+    return many[0] if isinstance(many, list) and many and hasattr(many[0], "get_params") else None
 
 
 def _classes(model: Any) -> Optional[List[Any]]:
@@ -161,10 +277,33 @@ def _example(model: Any, width: Optional[int], names: Optional[List[str]]) -> Op
     return [row]
 
 
+def _special_example(model: Any, kind: str) -> Optional[List[Any]]:
+    """One row for a model that takes no table."""
+    for part in _from_the_input(model):
+        if kind == "texts":
+            words = _get(part, "vocabulary_") or ("text",)
+            return [str(next(iter(words)))]
+        classes = _get(part, "classes_")
+        first = classes.tolist()[0] if hasattr(classes, "tolist") and len(classes) else None
+        if kind == "values" and (first is not None or _get(part, "X_min_") is not None):
+            return [first if first is not None else float(part.X_min_)]
+        if kind == "lists":
+            return [[first if first is not None else "word"]]
+        if kind == "objects":
+            name = str(next(iter(_get(part, "feature_names_") or ("name",))))
+            separator = _get(part, "separator") or "="
+            left, there, right = name.partition(separator)
+            return [{left: right} if there else {name: 1.0}]
+        if kind == "images":
+            height, width = _get(part, "patch_size") or (20, 20)
+            return [[[0.0] * (int(width) + 1)] * (int(height) + 1)]
+    return None
+
+
 def _fill(row: List[Any], part: Any, positions: List[int]) -> bool:
     for step in _from_the_input(part):
         categories = _get(step, "categories_")
-        values = [group[0] for group in categories] if categories else None
+        values = [group[0] for group in categories] if isinstance(categories, list) else None
         for attribute in ("statistics_", "mean_", "center_"):
             values = values if values is not None else _get(step, attribute)
         for attribute in ("support_vectors_", "cluster_centers_", "theta_", "means_"):

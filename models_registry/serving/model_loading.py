@@ -50,6 +50,19 @@ def load_model(path: str) -> Any:
         raise CannotLoad("%s: %s" % (type(error).__name__, error)) from error
 
 
+def why_no_methods(model: Any) -> str:
+    """What to do about an object that answers nothing about new rows, for a person."""
+    name = type(model).__name__
+    if isinstance(model, type):
+        return "it is the class %s itself, not an object of it" % model.__name__
+    if any(hasattr(model, what) for what in ("fit_predict", "fit_transform", "get_indices")):
+        return (
+            "%s answers only about the rows that it was fitted on (it has no predict and no transform): register a model"
+            " for new rows that was trained on its result, or serve it with an entry script" % name
+        )
+    return "%s has no method that takes rows, such as predict or transform: serve it with an entry script" % name
+
+
 def _load_skops(path: str) -> Any:
     """Who deploys a model trusts its file, whatever types it has, as with a pickle: it is opened in this process alone."""
     import skops.io

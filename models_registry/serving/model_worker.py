@@ -31,6 +31,8 @@ from typing import TYPE_CHECKING, Any, Deque, Dict, List, Optional, Set, Tuple
 EXIT_NOT_LOADED, EXIT_NO_SOCKET, EXIT_OUT_OF_MEMORY = 3, 4, 5
 CALL_SECONDS = 60.0
 READ_BYTES, PEEK_BYTES = 1 << 17, 1 << 10
+NAN = float("nan")
+OF_INPUT = ("convert", "must be", "not supported between instances", "unhashable")  # in a TypeError
 
 log_file = 2  # then a copy of it: scripts may close their standard error
 
@@ -55,7 +57,7 @@ def log(text: str) -> None:
 
 
 class Model(object):
-    """A loaded model, called with what came over the socket."""
+    """A loaded model, called with what came over the socket. Raises CannotLoad for what answers nothing."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -68,18 +70,23 @@ class Model(object):
             self.pandas = pandas
         # A lone estimator takes numbers as they are; one that holds others may pick columns by name inside.
         self.frames_numbers = description.holds_others(model)
+        self.keeps_none = description.knows_none(model)
+        self.takes_text: Dict[int, bool] = {}  # by column, as far as it had to be asked
         self.described = description.describe(model)
+        if not self.methods:
+            raise loading.CannotLoad(loading.why_no_methods(model))
         self._try_example()
 
     def _try_example(self) -> None:
         """Leave the example out if the model does not take it; otherwise the first real call finds it warm."""
         rows = self.described["example"]
-        if rows is None or not self.methods:
-            return
         try:
-            self.call(self.methods[0], {"rows": rows})
+            self.call(self.methods[0], {"rows": rows or [[0.0]]})
         except Exception as error:
-            log("no example request: the model does not take %s (%s)" % (rows, error))
+            if type(error).__name__ == "NotFittedError":
+                raise loading.CannotLoad("it is not fitted: %s" % error) from None
+            if rows is not None:
+                log("no example request: the model does not take %s (%s)" % (rows, error))
             self.described["example"] = None
 
     def respond(self, number: int, method: str, payload: Any) -> bytes:
@@ -90,31 +97,41 @@ class Model(object):
                 return protocol.encode(number, method, self.call(method, payload))
         except MemoryError:
             raise
-        except (ValueError, KeyError, IndexError) as error:
+        except (ValueError, KeyError, IndexError, OverflowError) as error:
             return protocol.encode_error(number, "bad_input", str(error))
         except TypeError as error:
             # scikit-learn answers TypeError to text where numbers belong, and to its own faults too.
-            code = "bad_input" if "convert" in str(error) or "must be" in str(error) else "model_error"
+            code = "bad_input" if any(sign in str(error) for sign in OF_INPUT) else "model_error"
             return protocol.encode_error(number, code, "TypeError: %s" % error)
         except Exception as error:
             log(traceback.format_exc())
             return protocol.encode_error(number, "model_error", "%s: %s" % (type(error).__name__, error))
 
     def call(self, method: str, payload: Any) -> Any:
-        """The answer of `method` to `payload`: an array, or {"rows": [[…]]} whose items may be of mixed types.
+        """The answer of `method`: a numeric array, or a JSON value for anything else.
 
-        Returns a numeric array, or a JSON value for anything else.
+        `payload` is an array, or {"rows": …, "params": {…}, "dtype": …}: rows of mixed types, or with a dtype of
+        numbers, and further arguments of the method.
         """
-        return _answer(getattr(self.model, method)(self._input(payload)))
+        params: Dict[str, Any] = {}
+        if isinstance(payload, dict):
+            params = payload.get("params") or {}
+            if payload.get("dtype"):
+                payload = np.array(payload["rows"], dtype=payload["dtype"])
+            elif method != "inverse_transform" and self.described["takes"] == "cells":
+                self._refuse_numbers_as_texts(method, payload["rows"])
+        return answers.answer_of(getattr(self.model, method)(self._input(method, payload), **params), protocol.CODES)
 
-    def _input(self, payload: Any) -> Any:
+    def _input(self, method: str, payload: Any) -> Any:
         if isinstance(payload, np.ndarray):
-            if self.pandas is not None and self.frames_numbers and payload.ndim == 2:
+            if self.pandas is not None and self.frames_numbers and payload.ndim == 2 and method != "inverse_transform":
                 return self.pandas.DataFrame(payload, columns=self._columns(payload.shape[1]))
             return payload
         rows = payload["rows"]
-        if rows and not isinstance(rows[0], list):
+        if not rows or not isinstance(rows[0], list) or self.described["takes"] != "cells":
             return rows  # one text per row, as a vectorizer takes them
+        if not self.keeps_none:
+            rows = [[NAN if cell is None else cell for cell in row] for row in rows]
         if self.pandas is not None:
             return self.pandas.DataFrame(rows, columns=self._columns(len(rows[0])))
         array = np.empty((len(rows), len(rows[0])), dtype=object)
@@ -123,6 +140,40 @@ class Model(object):
 
     def _columns(self, width: int) -> Any:
         return self.names if self.names is not None and width == len(self.names) else None
+
+    def _refuse_numbers_as_texts(self, method: str, rows: Any) -> None:
+        """Raises ValueError for "5.1" where the model takes 5.1: numpy would convert it, and hide a caller's mistake."""
+        if not rows or not isinstance(rows[0], list):
+            return
+        for place in range(len(rows[0])):
+            if self.takes_text.get(place):
+                continue
+            found = next((row for row in rows if isinstance(row[place], str) and _is_number(row[place])), None)
+            if found is not None and not self._asked_whether_text(method, found, place):
+                name = self.names[place] if self.names and len(self.names) > place else place
+                raise ValueError("column %s takes numbers, and has the text %r" % (name, found[place][:40]))
+
+    def _asked_whether_text(self, method: str, row: Any, place: int) -> bool:
+        if place not in self.takes_text:
+            try:
+                getattr(self.model, method)(
+                    self._input(method, {"rows": [row[:place] + ["no number"] + row[place + 1 :]]})
+                )
+            except Exception as error:
+                if "could not convert string to float" in str(error):
+                    self.takes_text[place] = False
+                elif not isinstance(error, ValueError):
+                    return True
+            self.takes_text.setdefault(place, True)
+        return self.takes_text[place]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Script(object):
@@ -146,19 +197,6 @@ class Script(object):
             return protocol.encode_error(number, "bad_input", str(error))
         except entry_script.Failed as error:
             return protocol.encode_error(number, "model_error", str(error))
-
-
-def _answer(result: Any) -> Any:
-    if isinstance(result, (list, tuple)):
-        return [item.tolist() if hasattr(item, "tolist") else item for item in result]
-    if hasattr(result, "toarray"):
-        result = result.toarray()
-    array = np.atleast_1d(result)
-    if array.dtype.newbyteorder("<") in protocol.CODES:
-        return array
-    if array.dtype.kind == "f":
-        return array.astype("<f8")
-    return array.astype(str).tolist() if array.dtype.kind in "mMc" else array.tolist()
 
 
 class Connection(object):
@@ -445,6 +483,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from models_registry.serving import entry_script, protocol, sockets
+    from models_registry.serving import model_answer as answers
     from models_registry.serving import model_description as description
     from models_registry.serving import model_loading as loading
     from models_registry.serving import worker_process as process
@@ -460,6 +499,7 @@ if __name__ == "__main__":
     sys.dont_write_bytecode = True
     process, protocol, sockets = _beside("worker_process"), _beside("protocol"), _beside("sockets")
     description, loading = _beside("model_description"), _beside("model_loading")
+    answers = _beside("model_answer") if np is not None else None
     entry_script = _beside("entry_script")
     entry_script.entry_request = _beside("entry_request")
     sys.dont_write_bytecode = False

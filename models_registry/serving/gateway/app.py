@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.contracts import Limits, Recorder, RequestRecord, Route, Routes, Target
 from models_registry.serving.gateway.dispatcher import Dispatcher, choose, refuse_if_closed
-from models_registry.serving.gateway.formats import Call, dumps, read_infer, read_invocations, read_score
+from models_registry.serving.gateway.formats import Call, dumps, read_invocations, read_score
 from models_registry.serving.gateway.http import (
     Answer,
     Held,
@@ -30,6 +30,7 @@ from models_registry.serving.gateway.http import (
     read_body,
     send_answer,
 )
+from models_registry.serving.gateway.open_inference import below_model, metadata, read_infer, server, version_named
 from models_registry.serving.gateway.openapi import document
 from models_registry.serving.gateway.patrol import ClientGone
 from models_registry.serving.gateway.script import answer_of, request_of
@@ -100,9 +101,7 @@ class Gateway:
         self._ids = _numbered()
         self._score = self._scorer(lambda exchange, is_csv: read_score(exchange.body, is_csv))
         self._invocations = self._scorer(lambda exchange, is_csv: read_invocations(exchange.body, is_csv))
-        self._infer = self._scorer(
-            lambda exchange, _: read_infer(exchange.body, exchange.route.name, exchange.target.version)
-        )
+        self._infer = self._scorer(lambda exchange, _: read_infer(exchange.body, exchange.route.name, exchange.target))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -137,8 +136,8 @@ class Gateway:
         route = self.routes.lookup(address.workspace, address.name)
         if route is None:
             raise errors.UnknownService(f"There is no service {address.name}")
-        target = choose(route)
         verb, rest = scope["method"], address.rest
+        target = version_named(route, rest) or choose(route)
         handlers, is_open = self._handlers(route, target, rest)
         handler = handlers.get("GET" if verb == "HEAD" else verb)
         if handler is None:
@@ -166,12 +165,16 @@ class Gateway:
             return {"POST": self._score}, False
         if rest == "/invocations":
             return {"POST": self._invocations}, False
-        model = f"/v2/models/{route.name}"
-        if rest == f"{model}/infer":
+        if rest in ("/ping", "/health", "/version"):  # of MLflow's scoring server
+            return {"GET": self._version if rest == "/version" else self._ready}, True
+        if rest == "/v2":
+            return {"GET": self._server}, False
+        below = below_model(rest, route.name, target)
+        if below == "/infer":
             return {"POST": self._infer}, False
-        if rest in ("/v2", model):
-            return {"GET": self._server if rest == "/v2" else self._metadata}, False
-        if rest == f"{model}/ready":
+        if below == "":
+            return {"GET": self._metadata}, False
+        if below == "/ready":
             return {"GET": self._ready}, True
         raise errors.UnknownPath(f"A service has no path {rest}")
 
@@ -294,23 +297,14 @@ class Gateway:
     async def _openapi(self, exchange: Exchange) -> Answer:
         return _json(document(exchange.route, exchange.base))
 
+    async def _version(self, exchange: Exchange) -> Answer:
+        return Answer(200, exchange.target.version.encode(), {"content-type": "text/plain; charset=utf-8"})
+
     async def _server(self, exchange: Exchange) -> Answer:
-        return _json({"name": exchange.route.name, "version": exchange.route.main.version, "extensions": []})
+        return _json(server(exchange.route.name, exchange.target.version))
 
     async def _metadata(self, exchange: Exchange) -> Answer:
-        route = exchange.route
-        describe = route.main.describe
-        classes = describe.get("classes") or [0.0]
-        kind = {int: "INT64", float: "FP64", bool: "BOOL"}.get(type(classes[0]), "BYTES")
-        return _json(
-            {
-                "name": route.name,
-                "versions": [route.main.version],
-                "platform": "sklearn",
-                "inputs": [{"name": "input", "datatype": "FP64", "shape": [-1, describe.get("n_features") or -1]}],
-                "outputs": [{"name": describe.get("default_method") or "predict", "datatype": kind, "shape": [-1]}],
-            }
-        )
+        return _json(metadata(exchange.route, exchange.target))
 
 
 def _json(value: Any) -> Answer:

@@ -1,32 +1,19 @@
-"""The bodies of requests and answers in each dialect: Azure's `score`, MLflow's `invocations`, Open Inference v2."""
+"""The bodies of requests and answers of Azure's `score` and MLflow's `invocations`; open_inference.py has the third."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import orjson
 
 from models_registry.serving.gateway.errors import BadInput
 from models_registry.serving.gateway.tabular import Table, from_columns, from_csv, from_records, from_rows
 
-V2_TYPES = {
-    "BOOL": "?",
-    "INT8": "i1",
-    "INT16": "i2",
-    "INT32": "i4",
-    "INT64": "i8",
-    "UINT8": "u1",
-    "UINT16": "u2",
-    "UINT32": "u4",
-    "UINT64": "u8",
-    "FP16": "f2",
-    "FP32": "f4",
-    "FP64": "f8",
-}
-V2_NAMES = {np.dtype(code): name for name, code in V2_TYPES.items()}
+NAMED = 20  # keys of a body that a message names
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +26,21 @@ class Call:
 
 
 def dumps(value: Any) -> bytes:
-    """JSON of a value that may hold arrays. NaN becomes null, which is what JSON has for it."""
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    """JSON of a value that may hold arrays. NaN and infinite numbers become null, which is what JSON has for them."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:  # half a character in a text: labels of a model may have one
+        return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -55,34 +55,39 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
 
 def read_score(body: bytes, is_csv: bool) -> Call:
-    """Azure's: {"data": [[…]], "method": "predict"}; the answer is the list alone."""
+    """Azure's: {"data": [[…]], "method": "predict"}, perhaps with "params"; the answer is the list alone."""
     if is_csv:
         return Call(from_csv(body), None, dumps)
     request = parse_json(body)
     if "data" not in request:
-        raise BadInput('The body is {"data": [[…], …], "method": "predict"}', got=sorted(request))
-    return Call(from_rows(request["data"]), _text(request, "method"), dumps)
+        raise BadInput('The body is {"data": [[…], …], "method": "predict"}', got=sorted(request)[:NAMED])
+    data = request["data"]
+    table = _split(data) if isinstance(data, dict) and "data" in data else from_rows(data)
+    return _call(table, request, dumps)
 
 
 def read_invocations(body: bytes, is_csv: bool) -> Call:
     """MLflow's, in its four shapes or as CSV; the answer is {"predictions": …}."""
-
-    def write(result: Any) -> bytes:
-        return dumps({"predictions": result})
-
     if is_csv:
-        return Call(from_csv(body), None, write)
+        return Call(from_csv(body), None, _predictions)
     request = parse_json(body)
-    readers: dict[str, Callable[[Any], Table]] = {
-        "dataframe_split": _split,
-        "dataframe_records": _records,
-        "inputs": _inputs,
-        "instances": from_rows,
-    }
-    given = [name for name in readers if name in request]
+    given = [name for name in READERS if name in request]
     if len(given) != 1:
-        raise BadInput(f"The body has exactly one of {', '.join(readers)}", got=sorted(request))
-    return Call(readers[given[0]](request[given[0]]), None, write)
+        raise BadInput(f"The body has exactly one of {', '.join(READERS)}", got=sorted(request)[:NAMED])
+    return _call(READERS[given[0]](request[given[0]]), request, _predictions)
+
+
+def _predictions(result: Any) -> bytes:
+    return dumps({"predictions": result})
+
+
+def _call(table: Table, request: Mapping[str, Any], write: Callable[[Any], bytes]) -> Call:
+    table.method = text_of(request, "method")
+    params = request.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise BadInput("params is an object: the further arguments of the method", got=type(params).__name__)
+    table.params = params
+    return Call(table, table.method, write)
 
 
 def _split(value: Any) -> Table:
@@ -101,57 +106,16 @@ def _inputs(value: Any) -> Table:
     return from_columns(value) if isinstance(value, dict) else from_rows(value)
 
 
-def read_infer(body: bytes, model: str, version: str) -> Call:
-    """Open Inference Protocol v2 with numbers: one input of shape [rows, features], or one input a feature."""
-    request = parse_json(body)
-    inputs = request.get("inputs")
-    if not isinstance(inputs, list) or not inputs or not all(isinstance(item, dict) for item in inputs):
-        raise BadInput('The body is {"inputs": [{"name", "shape", "datatype", "data"}, …]}')
-    arrays = [_tensor(item) for item in inputs]
-    columns = None
-    if len(arrays) == 1 and arrays[0].ndim == 2:
-        rows = arrays[0]
-    elif any(array.size != len(array) for array in arrays) or len({len(array) for array in arrays}) != 1:
-        raise BadInput("Several inputs are one feature each, all with the shape [rows] or [rows, 1]")
-    else:
-        rows = np.stack([array.reshape(-1) for array in arrays], axis=1)
-        columns = [str(item.get("name")) for item in inputs]
-    parameters = request.get("parameters")
-    method = _text(parameters, "method") if isinstance(parameters, dict) else None
-    number = _text(request, "id")
-
-    def write(result: Any) -> bytes:
-        array = np.asarray(result)
-        text = array.dtype not in V2_NAMES
-        output = {
-            "name": method or "predict",
-            "shape": list(array.shape),
-            "datatype": "BYTES" if text else V2_NAMES[array.dtype],
-            "data": [str(item) for item in array.ravel().tolist()] if text else array.ravel(),
-        }
-        named = {"id": number} if number else {}
-        return dumps({"model_name": model, "model_version": version, **named, "outputs": [output]})
-
-    return Call(Table(rows, columns), method, write)
+READERS: dict[str, Callable[[Any], Table]] = {
+    "dataframe_split": _split,
+    "dataframe_records": _records,
+    "inputs": _inputs,
+    "instances": from_rows,
+}
 
 
-def _tensor(item: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-    name, kind, shape = item.get("name"), item.get("datatype"), item.get("shape")
-    if kind not in V2_TYPES:
-        raise BadInput(f"Input {name}: the datatype is one of {', '.join(V2_TYPES)}", got=kind)
-    if not isinstance(shape, list) or not shape or any(type(n) is not int or n < 0 for n in shape):
-        raise BadInput(f"Input {name}: the shape is a list of whole numbers", got=shape)
-    try:
-        array = np.array(item.get("data"), dtype=V2_TYPES[kind])
-    except (ValueError, TypeError, OverflowError) as error:
-        raise BadInput(f"Input {name}: the data are not {kind}: {error}") from None
-    try:
-        return array.reshape(shape)
-    except (ValueError, OverflowError):
-        raise BadInput(f"Input {name}: {array.size} numbers do not fill the shape {shape}") from None
-
-
-def _text(values: Mapping[str, Any], key: str) -> str | None:
+def text_of(values: Mapping[str, Any], key: str) -> str | None:
+    """The text at `key`, or None. Raises BadInput."""
     value = values.get(key)
     if value is not None and not isinstance(value, str):
         raise BadInput(f"{key} is a text", got=type(value).__name__)

@@ -1,4 +1,7 @@
-"""Rows as they came in a request → what the model worker takes, checked against what the model says of itself."""
+"""Rows as they came in a request → what the model worker takes, checked against what the model says of itself.
+
+Numbers go straight into an array; which row or cell is at fault is looked for only when that did not work.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,39 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from operator import itemgetter
+from typing import Any, Final
 
 import numpy as np
 
 from models_registry.serving.gateway.errors import BadInput, TooManyRows
 
+Array = np.ndarray[Any, Any]
+NUMBERS: Final = frozenset((float, int, bool, type(None)))
+SIMPLE: Final = NUMBERS | {str}
+LISTS: Final = {list}
+FLOATS: Final = {float}
+NAMED = 10  # columns that a message names
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Table:
-    """Rows of a request (lists of cells, one text a row, or an array of two dimensions), and the columns' names."""
+    """Rows of a request (lists of cells, objects, one value a row, or an array), the columns' names, and how to call.
+
+    `method` None is the model's first; `params` are further arguments of it.
+    """
 
     rows: Any
     columns: Sequence[str] | None = None
+    method: str | None = None
+    params: Mapping[str, Any] | None = None
 
 
-def from_records(records: Sequence[Any]) -> Table:
-    """Objects with the same keys → a table. Raises BadInput."""
-    if not all(isinstance(record, dict) for record in records):
+def from_records(records: Any) -> Table:
+    """Objects, one a row → a table. Raises BadInput."""
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise BadInput("Either every row is an object or none is")
-    columns = list(records[0])
-    for number, record in enumerate(records):
-        if record.keys() != records[0].keys():
-            raise BadInput(f"Row {number} has other columns than row 0", expected=columns, got=list(record))
-    return Table([[record[name] for name in columns] for record in records], columns)
+    return Table(records)
 
 
 def from_columns(columns: Mapping[str, Any]) -> Table:
@@ -39,17 +51,15 @@ def from_columns(columns: Mapping[str, Any]) -> Table:
     lengths = {name: len(values) if isinstance(values, list) else None for name, values in columns.items()}
     if not columns or None in lengths.values() or len(set(lengths.values())) != 1:
         raise BadInput("Columns are lists of one length", lengths=lengths)
-    return Table([list(row) for row in zip(*columns.values(), strict=True)], list(columns))
+    return Table(list(map(list, zip(*columns.values(), strict=True))), list(columns))
 
 
 def from_rows(rows: Any, columns: Any = None) -> Table:
-    """A list of lists (or of objects, or of texts) → a table. Raises BadInput."""
+    """A list of lists (or of objects, or of values) → a table. Raises BadInput."""
     if not isinstance(rows, list):
         raise BadInput("Rows are a list of lists", got=type(rows).__name__)
     if columns is not None and not (isinstance(columns, list) and all(isinstance(name, str) for name in columns)):
         raise BadInput("Columns are a list of names")
-    if rows and columns is None and isinstance(rows[0], dict):
-        return from_records(rows)
     return Table(rows, columns)
 
 
@@ -67,7 +77,12 @@ def from_csv(body: bytes) -> Table:
     for number, row in enumerate(rows):
         if len(row) != len(header):
             raise BadInput(f"Row {number} of the CSV has {len(row)} cells, the line of names has {len(header)}")
-    return Table([list(row) for row in zip(*map(_cells, zip(*rows, strict=True)), strict=True)], header)
+    columns = [_cells(column) for column in zip(*rows, strict=True)]
+    if all(isinstance(column, np.ndarray) for column in columns):
+        return Table(np.stack(columns, axis=1), header)
+    cells = (column.tolist() if isinstance(column, np.ndarray) else column for column in columns)
+    texts = [[None if cell != cell else cell for cell in row] for row in zip(*cells, strict=True)]
+    return Table(texts, header)
 
 
 def _is_number(cell: str) -> bool:
@@ -78,10 +93,10 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _cells(column: Sequence[str]) -> list[Any]:
-    """The cells of a CSV column: numbers if all of them are, otherwise texts."""
+def _cells(column: Sequence[str]) -> Any:
+    """The cells of a CSV column: an array of numbers if all of them are, otherwise a list of texts."""
     try:
-        return [float(cell) if cell else None for cell in column]
+        return np.array([float(cell) if cell else math.nan for cell in column])
     except ValueError:
         return [cell or None for cell in column]
 
@@ -91,84 +106,231 @@ def payload_of(table: Table, describe: Mapping[str, Any], max_rows: int) -> tupl
 
     A missing value (null) is NaN among numbers. Raises BadInput that says what was expected, TooManyRows.
     """
-    expected = {key: describe.get(key) for key in ("n_features", "feature_names")}
     rows = table.rows
-    if len(rows) == 0:
-        raise BadInput("There are no rows", expected=expected)
-    if len(rows) > max_rows:
-        raise TooManyRows(
-            f"There are {len(rows)} rows, at most {max_rows} are taken in one request (MLPORTAL_SERVICE_ROWS)",
-            limit=max_rows,
-        )
-    array = rows if isinstance(rows, np.ndarray) else _array(rows, expected)
+    count = len(rows)
+    if not 0 < count <= max_rows:
+        _refuse_count(count, describe, max_rows)
+    # What goes back through a model has another width than what goes in.
+    back = table.method == "inverse_transform"
+    takes = "anything" if back else describe.get("takes") or "cells"
+    if takes not in ("cells", "anything"):
+        payload = _special(rows, takes, describe)
+    else:
+        columns = table.columns
+        if type(rows) is list and type(rows[0]) is dict:
+            rows, columns = _rows_of(rows, describe)
+        payload = _payload(rows, columns, {} if back else describe, back)
+    return (with_params(payload, table.params, table.method, describe) if table.params else payload), count
+
+
+def with_params(payload: Any, params: Mapping[str, Any], method: str | None, describe: Mapping[str, Any]) -> Any:
+    """The payload with further arguments of the method. Raises BadInput for those that it does not have."""
+    name = method or describe.get("default_method") or "predict"
+    known = (describe.get("params") or {}).get(name, [])
+    unknown = [param for param in params if param not in known]
+    if unknown:
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise BadInput(f"{name} takes no parameter {unknown[0]}; {has}", expected={"params": known}, got=unknown)
+    if isinstance(payload, np.ndarray):
+        return {"rows": payload.tolist(), "dtype": payload.dtype.str, "params": dict(params)}
+    return {**payload, "params": dict(params)}
+
+
+def _payload(rows: Any, columns: Sequence[str] | None, describe: Mapping[str, Any], back: bool) -> Any:
+    array = rows if isinstance(rows, np.ndarray) else numbers_of(rows)
+    if array is None:
+        return _mixed(rows, columns, describe, back)
+    if array.dtype.kind == "f" and type(rows) is not list and np.isinf(array).any():  # JSON has no infinite numbers
+        raise BadInput("Infinite numbers are not taken")
     if array.ndim != 2:
-        texts = array.ndim == 1 and all(isinstance(row, str) for row in rows)
-        if not texts or expected["n_features"] is not None:
-            shape = list(array.shape)
-            raise BadInput("The rows are a list of lists, one list a row", expected=expected, got={"shape": shape})
-        return {"rows": rows}, len(rows)
-    order = _order(table.columns, array.shape[1], expected)
-    if array.dtype.kind in "biuf":
-        if array.dtype.kind == "f" and np.isinf(array).any():
-            raise BadInput("Infinite numbers are not taken")
-        return (array if order is None else array[:, order]), len(rows)
-    numbers = _with_missing(rows)
-    if numbers is not None:
-        return (numbers if order is None else numbers[:, order]), len(rows)
-    for number, row in enumerate(rows):
-        for cell in row:
-            if isinstance(cell, (dict, list)) or (isinstance(cell, float) and math.isinf(cell)):
-                raise BadInput(f"Row {number} has a cell that is neither a finite number nor a text", expected=expected)
-    return {"rows": rows if order is None else [[row[place] for place in order] for row in rows]}, len(rows)
-
-
-def _array(rows: Any, expected: Mapping[str, Any]) -> np.ndarray[Any, Any]:
-    kinds = set(map(type, chain.from_iterable(row if isinstance(row, list) else (row,) for row in rows)))
-    if list in kinds:
-        raise BadInput("The rows are a list of lists, one list a row; no cell is a list", expected=expected)
-    try:
-        # Of texts numpy would make an array whose cells are all as wide as the longest: gigabytes, for one long text
-        # beside many short ones. As objects they stay what they are.
-        array = np.array(rows, dtype=object if str in kinds else None)
-    except (ValueError, OverflowError):
-        array = None
-    if array is not None and (array.ndim == 2 or not any(isinstance(row, list) for row in rows)):
+        if back or (array.ndim == 1 and "n_features" not in describe):  # a model that is not known yet says so itself
+            return array
+        raise _no_rows(array.shape, describe)
+    width: int = array.shape[1]
+    if columns is None and width == describe.get("n_features"):
         return array
+    order = _order(columns, width, describe)
+    return array if order is None else array[:, order]
+
+
+def numbers_of(rows: Sequence[Any]) -> Array | None:
+    """Rows of numbers and nulls as an array of two dimensions, or None: they are something else."""
+    first = rows[0]
+    if type(first) is not list or not first:
+        return None
+    if len(rows) == 1:
+        flat = first
+    else:
+        if set(map(type, rows)) != LISTS or len(set(map(len, rows))) != 1:
+            return None
+        flat = list(chain.from_iterable(rows))
+    kinds = set(map(type, flat))
+    if kinds == FLOATS:
+        array = np.array(flat, dtype=np.float64)
+    elif not kinds <= NUMBERS:
+        return None
+    else:  # whole numbers stay what they are; null is NaN
+        array = np.array(flat, dtype=np.float64 if type(None) in kinds else None)
+    return array.reshape(len(rows), len(first))
+
+
+def _mixed(rows: Any, columns: Sequence[str] | None, describe: Mapping[str, Any], back: bool) -> Any:
+    """Rows that have texts in them, as they are; every other fault is told here."""
+    lists = [type(row) is list for row in rows]
+    if not any(lists):
+        kinds = set(map(type, rows))
+        if back and kinds <= NUMBERS:
+            return np.array(rows)
+        if kinds == {str} and (back or describe.get("n_features") is None):
+            return {"rows": rows}
+        raise _no_rows((len(rows),), describe)
+    width = len(rows[0]) if lists[0] else -1
     for number, row in enumerate(rows):
-        if not isinstance(row, list) or not isinstance(rows[0], list) or len(row) != len(rows[0]):
-            raise BadInput(f"Row {number} has another length than row 0", expected=expected)
-    raise BadInput("A cell of a row is a number, a text or null", expected=expected)
+        if not lists[number] or len(row) != width:
+            at = number if lists[0] else 0
+            raise BadInput(f"Row {at} has another length than row {0 if at else 1}", expected=_expected(describe))
+    if not set(map(type, chain.from_iterable(rows))) <= SIMPLE:
+        place = next((n, k) for n, row in enumerate(rows) for k, cell in enumerate(row) if type(cell) not in SIMPLE)
+        kind = "a list" if isinstance(rows[place[0]][place[1]], list) else "an object"
+        raise BadInput(
+            f"Row {place[0]} has {kind} in column {place[1]}: the rows are a list of lists, no cell is a list or an"
+            " object; a cell is a number, a text or null",
+            expected=_expected(describe),
+        )
+    order = _order(columns, width, describe)
+    if order is None:
+        return {"rows": rows}
+    return {"rows": [[row[place] for place in order] for row in rows]}
 
 
-def _with_missing(rows: Any) -> np.ndarray[Any, Any] | None:
-    """The rows as numbers with NaN for null, or None when some cell is neither."""
-    if all(cell is None or isinstance(cell, (int, float)) for row in rows for cell in row):
-        try:
-            return np.array(rows, dtype=np.float64)
-        except OverflowError:
-            raise BadInput("A number is too large") from None
+def _special(rows: Any, takes: str, describe: Mapping[str, Any]) -> Any:
+    """Rows of models that take no table: see `takes` in model_description.py."""
+    if isinstance(rows, np.ndarray):
+        if takes == "images" and rows.ndim >= 3:
+            return rows
+        if takes == "values" and rows.ndim <= 2:
+            return rows.reshape(-1) if rows.size == len(rows) else rows
+        if takes == "texts" and rows.ndim == 1 and rows.dtype == object:
+            return {"rows": rows.tolist()}
+    else:
+        kinds = set(map(type, rows))
+        if takes in ("values", "texts") and kinds == {list} and all(len(row) == 1 for row in rows):  # a column
+            rows = [row[0] for row in rows]
+            kinds = set(map(type, rows))
+        if takes == "texts" and kinds == {str}:
+            return {"rows": rows}
+        if takes == "values":
+            if kinds <= NUMBERS - {type(None)}:
+                return np.array(rows)
+            if kinds <= SIMPLE:
+                return {"rows": rows}
+            if kinds == {list} and (array := numbers_of(rows)) is not None:  # several labels a row
+                return array
+        if (takes == "objects" and kinds == {dict}) or (takes == "lists" and kinds == {list}):
+            return {"rows": rows}
+        if takes == "images" and kinds == {list} and (array := _image(rows)) is not None:
+            return array
+    wanted = {
+        "texts": "one text a row",
+        "values": "one value a row",
+        "objects": "one object a row",
+        "lists": "one list a row, of any length",
+        "images": "one image a row, as lists of lines of pixels",
+    }[takes]
+    raise BadInput(f"A {describe.get('class')} takes {wanted}", expected=_expected(describe))
+
+
+def _image(rows: Any) -> Array | None:
+    flat: Any = rows
+    while flat and type(flat[0]) is list:
+        if set(map(type, flat)) != {list}:
+            return None
+        flat = list(chain.from_iterable(flat))
+    if not set(map(type, flat)) <= {int, float}:
+        return None
+    try:
+        array = np.array(rows)
+    except ValueError:
+        return None
+    return array if array.ndim >= 3 else None
+
+
+def _rows_of(records: list[Any], describe: Mapping[str, Any]) -> tuple[list[Any], Sequence[str]]:
+    """(rows, names of the columns) of objects: in the model's order where they have just its columns."""
+    names = describe.get("feature_names")
+    columns = list(names) if names and len(names) == len(records[0]) else list(records[0])
+    try:
+        if len(columns) > 1:
+            pick = itemgetter(*columns)
+            rows = [list(pick(record)) for record in records]
+        else:
+            rows = [[record[columns[0]]] for record in records]
+        if set(map(len, records)) == {len(columns)}:
+            return rows, columns
+    except (KeyError, TypeError, IndexError):
+        pass
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise BadInput("Either every row is an object or none is")
+        if record.keys() != records[0].keys():
+            got = list(record)
+            raise BadInput(f"Row {number} has other columns than row 0", expected=list(records[0]), got=got)
+    return [list(record.values()) for record in ({n: r[n] for n in records[0]} for r in records)], list(records[0])
+
+
+def _order(columns: Sequence[str] | None, width: int, describe: Mapping[str, Any]) -> list[int] | None:
+    """Where to find the model's columns among those of the request, or None if they are in place."""
+    if columns is not None and len(columns) != width:
+        raise BadInput(f"There are {len(columns)} columns and rows of {width} cells", expected=_expected(describe))
+    names = describe.get("feature_names")
+    if columns and names and (width == len(names) or len(set(columns) & set(names)) > 0):
+        if columns == names:
+            return None
+        _check_names(columns, names, describe)
+        places = {name: place for place, name in enumerate(columns)}
+        return [places[name] for name in names]
+    wanted = describe.get("n_features")
+    if wanted is not None and width != wanted:
+        raise BadInput(
+            f"Each row has {width} values, the model takes {wanted}",
+            expected=_expected(describe),
+            got={"n_features": width, "feature_names": columns},
+        )
     return None
 
 
-def _order(columns: Sequence[str] | None, width: int, expected: Mapping[str, Any]) -> list[int] | None:
-    """Where to find the model's columns among those of the request, or None if they are in place."""
-    if columns is not None and len(columns) != width:
-        raise BadInput(f"There are {len(columns)} columns and rows of {width} cells", expected=expected)
-    if expected["n_features"] is not None and width != expected["n_features"]:
+def _check_names(columns: Sequence[str], names: Sequence[str], describe: Mapping[str, Any]) -> None:
+    there, wanted = set(columns), set(names)
+    missing = [name for name in names if name not in there]
+    unexpected = [name for name in columns if name not in wanted]
+    twice = sorted({name for name in there if columns.count(name) > 1}) if len(there) < len(columns) else []
+    told = [
+        f"{', '.join(found[:NAMED])} {word}"
+        for found, word in ((missing, "missing"), (unexpected, "not known to it"), (twice, "named twice"))
+        if found
+    ]
+    if told:
         raise BadInput(
-            f"Each row has {width} values, the model takes {expected['n_features']}",
-            expected=expected,
-            got={"n_features": width, "feature_names": columns},
-        )
-    names = expected["feature_names"]
-    if not columns or not names or list(columns) == list(names):
-        return None
-    missing = [name for name in names if name not in columns]
-    if missing:
-        raise BadInput(
-            f"The columns are not those of the model: {', '.join(missing[:10])} missing",
-            expected=expected,
+            f"The columns are not those of the model: {'; '.join(told)}",
+            expected=_expected(describe),
             missing=missing,
-            unexpected=[name for name in columns if name not in names],
+            unexpected=unexpected,
         )
-    return [columns.index(name) for name in names]
+
+
+def _no_rows(shape: Sequence[int], describe: Mapping[str, Any]) -> BadInput:
+    got = {"shape": list(shape)}
+    return BadInput("The rows are a list of lists, one list a row", expected=_expected(describe), got=got)
+
+
+def _refuse_count(count: int, describe: Mapping[str, Any], max_rows: int) -> None:
+    if count == 0:
+        raise BadInput("There are no rows", expected=_expected(describe))
+    raise TooManyRows(
+        f"There are {count} rows, at most {max_rows} are taken in one request (MLPORTAL_SERVICE_ROWS)",
+        limit=max_rows,
+    )
+
+
+def _expected(describe: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: describe.get(key) for key in ("n_features", "feature_names")}
