@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_registry.views import catalogue, deployments, emptying, models, monitoring, uploads
+from models_registry.views import catalogue, deployments, emptying, golden, models, monitoring, uploads
 
 urlpatterns = [
     path("empty/", emptying.empty, name="workspace-empty"),
@@ -18,6 +18,8 @@ urlpatterns = [
     path("models/<str:name>/<int:number>/edit/", models.edit_version, name="model-version-edit"),
     path("models/<str:name>/<int:number>/deploy/", models.deploy, name="model-version-deploy"),
     path("models/<str:name>/<int:number>/delete/", models.delete_version, name="model-version-delete"),
+    path("models/<str:name>/<int:number>/golden/", golden.save, name="model-version-golden"),
+    path("models/<str:name>/<int:number>/golden/<int:golden>/delete/", golden.delete, name="golden-delete"),
     path("deployments/", deployments.deployments, name="deployments"),
     path("deployments/<str:name>/", deployments.deployment, name="deployment"),
     path("deployments/<str:name>/monitoring/", monitoring.monitoring, name="monitoring"),
@@ -25,6 +27,7 @@ urlpatterns = [
     path("deployments/<str:name>/keys/", deployments.keys, name="deployment-keys"),
     path("deployments/<str:name>/keys/regenerate/", deployments.regenerate_key, name="deployment-regenerate-key"),
     path("deployments/<str:name>/redeploy/", deployments.redeploy, name="deployment-redeploy"),
+    path("deployments/<str:name>/accept-changes/", golden.accept, name="deployment-accept-changes"),
     path("deployments/<str:name>/edit/", deployments.edit, name="deployment-edit"),
     path("deployments/<str:name>/stop/", deployments.stop, name="deployment-stop"),
     path("deployments/<str:name>/start/", deployments.start, name="deployment-start"),

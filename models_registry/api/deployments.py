@@ -94,7 +94,7 @@ class Redeploy(ApiView):
         if wish["model"] is None and len(models) != 1:
             raise BadInput(f"{deployment} is made of {len(models)} models; say which.", field="model")
         version = find_version(self, wish["model"] or models[0], wish["version"])
-        services.redeploy(deployment, version, by=self.person)
+        services.redeploy(deployment, version, accept_changes=wish["accept_changes"], by=self.person)
         return Response(DeploymentSerializer(deployment_of(self)).data, status=202)
 
 
@@ -201,7 +201,12 @@ class Score(ApiView):
 def deployments_of(view: ApiView) -> QuerySet[Deployment]:
     rows = Deployment.objects.visible_to(view.request.user).in_workspace(view.workspace)
     related = rows.select_related(
-        "workspace", "revision__environment_version__environment", "revision__snapshot", "live_revision", "created_by"
+        "workspace",
+        "revision__environment_version__environment",
+        "revision__snapshot",
+        "live_revision",
+        "created_by",
+        "golden_replay__refused",
     )
     return related.prefetch_related("revision__parts__version__model")
 

@@ -43,6 +43,12 @@ class RegisterInput(Input):
     description = serializers.CharField(max_length=MAX_DESCRIPTION, allow_blank=True, default="")
     tags = TextMap(default=dict, most=MAX_TAGS)
     properties = TextMap(default=dict, most=MAX_TAGS)
+    golden = serializers.ListField(
+        child=serializers.JSONField(),
+        default=list,
+        max_length=1000,
+        help_text="Golden requests, as in golden_requests.json: [{name, data or request, method, answer, rtol, atol}, …]",
+    )
 
 
 class ModelChange(Input):
@@ -121,6 +127,9 @@ class DeployInput(Input):
         allow_null=True, default=None, help_text="Gigabytes of a replica; null: the models' own"
     )
     inference = InferenceInput(allow_null=True, default=None)
+    accept_changes = serializers.BooleanField(
+        default=False, help_text="Make it live though golden requests are answered otherwise"
+    )
     overwrite = serializers.BooleanField(default=False, help_text="Redeploy the service of this name if there is one")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -141,11 +150,17 @@ class DeploymentChange(Input):
     auth_enabled = serializers.BooleanField(required=False)
     models = ModelReferenceInput(many=True, required=False)
     inference = InferenceInput(allow_null=True, required=False)
+    accept_changes = serializers.BooleanField(
+        required=False, help_text="Make it live though golden requests are answered otherwise"
+    )
 
 
 class RedeployInput(Input):
     model = serializers.CharField(max_length=255, allow_null=True, default=None, help_text="Null: the model it has")
     version = serializers.IntegerField(min_value=1, max_value=BIGGEST)
+    accept_changes = serializers.BooleanField(
+        default=False, help_text="Make it live though golden requests are answered otherwise"
+    )
 
 
 class KeyInput(Input):

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from models_registry.models import (
     Deployment,
     DeploymentEvent,
+    GoldenReplay,
     ModelAlias,
     ModelFile,
     ModelVersion,
@@ -257,6 +258,28 @@ class InferenceSerializer(serializers.Serializer[Any]):
         return sorted(revision.environment_variables)
 
 
+class GoldenResultSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    method = serializers.CharField()
+    passed = serializers.BooleanField()
+    problem = serializers.CharField(help_text="answers [1, 2] instead of [0, 2]")
+    seconds = serializers.FloatField()
+
+
+class GoldenReplaySerializer(serializers.ModelSerializer[GoldenReplay]):
+    """What came of the golden requests when something new was last started."""
+
+    refused = serializers.CharField(
+        source="refused.label", default=None, allow_null=True, help_text="What was not made live; accept-changes/ does"
+    )
+    passed = serializers.BooleanField()
+    results = GoldenResultSerializer(many=True)
+
+    class Meta:
+        model = GoldenReplay
+        fields = ["label", "passed", "refused", "accepted", "results", "at"]
+
+
 class DeploymentSerializer(DeploymentRowSerializer):
     inference = InferenceSerializer(source="revision")
     cpu = serializers.FloatField(source="revision.cpu", allow_null=True, help_text="Null: what the models ask for")
@@ -264,6 +287,7 @@ class DeploymentSerializer(DeploymentRowSerializer):
         source="revision.memory_gb", allow_null=True, help_text="Null: what the models ask for"
     )
     replica = ReplicaSerializer()
+    golden = GoldenReplaySerializer(source="golden_replay", default=None, allow_null=True)
     signature = serializers.DictField(allow_null=True, help_text="What the model or the script says of itself")
     example = serializers.SerializerMethodField()
 
@@ -274,6 +298,7 @@ class DeploymentSerializer(DeploymentRowSerializer):
             "cpu",
             "memory_gb",
             "replica",
+            "golden",
             "signature",
             "example",
         ]

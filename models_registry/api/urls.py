@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_registry.api import deployments, emptying, models, monitoring, samples, scoring
+from models_registry.api import deployments, emptying, golden, models, monitoring, samples, scoring
 
 urlpatterns = [
     path("empty/", emptying.Empty.as_view()),
@@ -15,10 +15,14 @@ urlpatterns = [
     path("models/<name:name>/versions/<key:number>/files/content/", models.FileContent.as_view()),
     path("models/<name:name>/versions/<key:number>/sample/", samples.Sample.as_view()),
     path("models/<name:name>/versions/<key:number>/sample/content/", samples.SampleContent.as_view()),
+    path("models/<name:name>/versions/<key:number>/golden/", golden.Golden.as_view()),
+    path("models/<name:name>/versions/<key:number>/golden/<key:golden>/", golden.GoldenDetail.as_view()),
     path("model-versions/", models.AllVersions.as_view()),
     path("deployments/", deployments.Deployments.as_view()),
     path("deployments/<name:name>/", deployments.DeploymentDetail.as_view()),
     path("deployments/<name:name>/redeploy/", deployments.Redeploy.as_view()),
+    path("deployments/<name:name>/accept-changes/", golden.AcceptChanges.as_view()),
+    path("deployments/<name:name>/golden/", golden.SaveAnswer.as_view()),
     path("deployments/<name:name>/stop/", deployments.Stop.as_view()),
     path("deployments/<name:name>/start/", deployments.Start.as_view()),
     path("deployments/<name:name>/keys/", deployments.Keys.as_view()),

@@ -149,6 +149,7 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
     events = list(found.events.select_related("actor")[:EVENTS])
     moving = found.log if not is_steady else ""
     replica = found.replica.get("pid"), found.replica.get("restarts")
+    golden = getattr(found, "golden_replay", None)
     return {
         "deployment": found,
         "is_steady": is_steady,
@@ -164,7 +165,9 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "address": settings.PUBLIC_URL + found.scoring_path,
         "events": events,
         "may_change": request.role.includes(Role.CONTRIBUTOR),
+        "golden": golden,
         "state": state_of(
+            golden and golden.at, golden and golden.refused_id,
             status, found.generation, found.failure, found.live_revision_id, found.revision_id, replica, moving, len(events),
             build and build.pk,
         ),
@@ -215,6 +218,6 @@ def _deployments(request: WorkspaceRequest) -> QuerySet[Deployment]:
 
 def _deployment(request: WorkspaceRequest, name: str) -> Deployment:
     related = _deployments(request).select_related(
-        "revision__environment_version__environment__workspace", "revision__snapshot"
+        "revision__environment_version__environment__workspace", "revision__snapshot", "golden_replay__refused"
     )
     return get_object_or_404(related, name=name)

@@ -16,6 +16,7 @@ from mlportal.pages.polling import is_known, state_of
 from models_registry import services
 from models_registry.forms import ModelForm, ServiceForm, VersionForm
 from models_registry.models import Deployment, ModelVersion, Part, RegisteredModel, Stage
+from models_registry.views.golden import rows_of
 
 WORST_FIRST = {"dangerous": 0, "unknown": 1, "known": 2}
 
@@ -157,6 +158,7 @@ def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
         "other_aliases": found.model.aliases.exclude(version=found).values_list("name", flat=True),
         "stages": Stage.values,
         "signature": _signature(found),
+        "golden": rows_of(found),
         "is_latest": found.version == found.model.last_version,
     }
 

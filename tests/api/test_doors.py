@@ -39,7 +39,7 @@ def filled(template: str, run: Run | None = None) -> str:
     }
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)
-    for placeholder in ("token", "build", "number"):
+    for placeholder in ("token", "build", "number", "golden"):
         template = template.replace(f"<key:{placeholder}>", "1")
     assert "<" not in template, template
     return template

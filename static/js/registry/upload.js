@@ -39,7 +39,7 @@ form.addEventListener("submit", async (event) => {
   setBusy(true);
   try {
     const entries = await sendBlobs(root, files, setProgress, running.signal);
-    const made = await api(`${root}models/`, { method: "POST", json: { ...said(), entries } });
+    const made = await api(`${root}models/`, { method: "POST", json: { ...said(), ...(await golden()), entries } });
     running = null;
     location.assign(made.page);
   } catch (error) {
@@ -74,6 +74,17 @@ function said() {
   const lines = form.elements.tags.value.split("\n").filter((line) => line.trim());
   body.tags = Object.fromEntries(lines.map((line) => [line.split("=")[0].trim(), line.split("=").slice(1).join("=").trim()]));
   return body;
+}
+
+/** What is in the file with golden requests, if one is chosen. */
+async function golden() {
+  const [file] = form.elements.golden.files;
+  if (!file) return {};
+  try {
+    return { golden: JSON.parse(await file.text()) };
+  } catch (error) {
+    throw new Error(`${file.name} is not JSON: ${error.message}`);
+  }
 }
 
 function setBusy(busy) {
