@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 CALLS = 100
+ATTEMPTS = 5
 BATCHES = 50
 CLIENTS = 4
 HISTORY = 100_000
@@ -38,13 +39,18 @@ class Tracking:
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> bytes:
         address = path if path.startswith("/") else f"{self._base}/api/2.0/mlflow/{path}"
-        try:
-            self._http.request(method, address, body, self._headers)
-            answer = self._http.getresponse()
-        except ConnectionError:  # an idle connection is closed after some seconds
-            self._http.close()
-            self._http.request(method, address, body, self._headers)
-            answer = self._http.getresponse()
+        for attempt in range(ATTEMPTS):
+            try:
+                self._http.request(method, address, body, self._headers)
+                answer = self._http.getresponse()
+                break
+            except (
+                ConnectionError
+            ):  # an idle connection is closed after some seconds; a busy peer ends a worker now and then
+                self._http.close()
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                time.sleep(attempt)
         content = answer.read()
         if answer.status != 200:
             raise SystemExit(f"{path} answered {answer.status}: {content[:500]!r}")

@@ -9,7 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -82,15 +82,19 @@ def server(folder: Path, url: str, *options: str) -> Iterator[tuple[int, int, fl
         process = subprocess.Popen([*command, *stores], stdout=log, stderr=log, cwd=folder, start_new_session=True)
     try:
         while not _answers(port):
-            if process.poll() is not None or time.perf_counter() - began > 180:
+            if process.poll() is not None or time.perf_counter() - began > 600:
                 raise SystemExit(f"mlflow server did not start: {(folder / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
         yield port, process.pid, time.perf_counter() - began
     finally:
         if process.poll() is None:
-            for member in psutil.Process(process.pid).children(recursive=True):
-                member.terminate()
-            process.terminate()
+            family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    member.terminate()
+            for member in psutil.wait_procs(family, timeout=30)[1]:  # on a busy machine it does not end by itself
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
         process.wait(30)
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from experiments.models.compute import ComputeTarget
 from experiments.models.environments import EnvironmentBuild, EnvironmentVersion
 from experiments.models.experiments import Experiment
+from experiments.models.expressions import Seconds
 from experiments.models.purges import Purge
 from experiments.models.snapshots import Snapshot
 from experiments.querysets import RunQuerySet
@@ -99,12 +100,13 @@ class Run(models.Model):
             models.Index(fields=["status", "compute_target"], name="runs_by_status"),
             models.Index(fields=["workspace", "-id"], condition=Q(deleted_at__isnull=False), name="runs_in_the_trash"),
             models.Index(F("experiment"), Coalesce("started_at", "created_at").desc(), name="runs_by_start"),
+            models.Index(F("experiment"), Seconds("ended_at", "started_at"), name="runs_by_duration"),
             # All that tables of runs filter and sort by, so that they read this and not the rows, which are ten times as long.
             models.Index(
                 fields=[
                     "workspace",
                     "experiment",
-                    "id",
+                    "-id",
                     "parent",
                     "status",
                     "created_by",
@@ -113,7 +115,11 @@ class Run(models.Model):
                     "created_at",
                     "started_at",
                     "ended_at",
-                    "deleted_at",  # always null in it; SQLite would read the row to see that
+                    "compute_target",
+                    "environment_version",
+                    # Always null in it, or nearly; SQLite would read the row to see that
+                    "deleted_at",
+                    "purge",
                 ],
                 condition=Q(deleted_at=None),
                 name="runs_in_tables",

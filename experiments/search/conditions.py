@@ -14,7 +14,7 @@ from experiments.status import RunStatus
 from .attributes import MLFLOW_STATUS, MOMENTS, NAME_TAG, NUMBERS, PARENT_TAG, RELATED, TEXTS, attribute_named
 from .best import column_of
 from .compare import matches, moment_matches, number_matches, text_matches
-from .grammar import And, Comparison, Condition
+from .grammar import And, Comparison, Condition, Not
 from .tokens import BadSearch
 from .tree import as_q
 
@@ -88,26 +88,61 @@ def is_rare(condition: Condition, most: int) -> bool:
     return rows is not None and rows.values("pk")[: most + 1].count() <= most
 
 
+def asks_values(condition: Condition | None) -> bool:
+    """Whether more has to be read for a run than the run."""
+    if isinstance(condition, Comparison):
+        return not _is_of_run(condition) or condition.field.kind == "dataset"
+    if isinstance(condition, Not):
+        return asks_values(condition.part)
+    return condition is not None and any(asks_values(part) for part in condition.parts)
+
+
+def required(condition: Condition | None) -> list[Comparison]:
+    """Those that every run has to meet by having a value."""
+    if isinstance(condition, And):
+        return [comparison for part in condition.parts for comparison in required(part)]
+    if isinstance(condition, Comparison) and condition.value is not None and not _is_of_run(condition):
+        return [condition]
+    return []
+
+
+def having(rows: QuerySet[Any], comparison: Comparison) -> QuerySet[Any]:
+    """Of these rows of the field that is compared, those that meet it."""
+    return _numbers(rows, comparison) if comparison.field.kind == "metric" else _texts(rows, comparison)
+
+
+def _is_of_run(comparison: Comparison) -> bool:
+    """Whether it is asked of the run itself, or of its datasets."""
+    kind, key = comparison.field.kind, comparison.field.key
+    return kind not in ("metric", *MODELS) or (kind == "tag" and key in (NAME_TAG, PARENT_TAG))
+
+
 def _rows_with(comparison: Comparison) -> QuerySet[Any] | None:
     """The values that meet it; None for what is not met by having one, and for what no index tells."""
     field = comparison.field
     if field.kind == "metric":
         return _metrics_with(comparison)
-    if field.kind in MODELS and field.key not in (NAME_TAG, PARENT_TAG) and comparison.sign == "=":
+    if not _is_of_run(comparison) and comparison.sign == "=":
         return _named_with(MODELS[field.kind], comparison)
     return None
 
 
 def _metrics_with(comparison: Comparison) -> QuerySet[Any]:
-    field = comparison.field
-    value = number_matches(F(column_of(field)), comparison)
-    if comparison.sign == "!=" and field.stat == "last":
-        value |= Q(last_is_nan=True)
-    return Metric.objects.order_by().filter(value, name=field.key)
+    return _numbers(Metric.objects.order_by().filter(name=comparison.field.key), comparison)
+
+
+def _numbers(rows: QuerySet[Any], comparison: Comparison) -> QuerySet[Any]:
+    matching = number_matches(F(column_of(comparison.field)), comparison)
+    if comparison.sign == "!=" and comparison.field.stat == "last":
+        matching |= Q(last_is_nan=True)
+    return rows.filter(matching)
 
 
 def _named_with(model: type[Parameter | Tag], comparison: Comparison) -> QuerySet[Any]:
-    rows = model.objects.order_by().filter(name=comparison.field.key)
+    return _texts(model.objects.order_by().filter(name=comparison.field.key), comparison)
+
+
+def _texts(rows: QuerySet[Any], comparison: Comparison) -> QuerySet[Any]:
     if comparison.sign in ("IN", "NOT IN"):
         raise BadSearch("Only ['run_id'] attributes support comparison with a list of quoted string values.")
     found = text_matches(F("value"), comparison)
@@ -115,7 +150,8 @@ def _named_with(model: type[Parameter | Tag], comparison: Comparison) -> QuerySe
         return rows.filter(found)
     text = str(comparison.value)
     rest = Q() if len(text) < Beginning.CHARACTERS else found
-    return rows.alias(beginning=Beginning("value")).filter(rest, beginning=Beginning.cut(text))
+    matching: QuerySet[Any] = rows.alias(beginning=Beginning("value")).filter(rest, beginning=Beginning.cut(text))
+    return matching
 
 
 def _attribute(comparison: Comparison) -> Q:

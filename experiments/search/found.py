@@ -16,9 +16,10 @@ from experiments.status import RunStatus
 
 from .attributes import ATTRIBUTES, attribute_named, value_of
 from .best import column_of
-from .conditions import KINDS, MODELS, Conditions, is_rare
+from .conditions import KINDS, MODELS, Conditions, asks_values, having, is_rare, required
 from .grammar import Condition, Field, Order, parse_filter, parse_order
 from .tokens import BadSearch
+from .walking import STEPS, first_of
 from .words import is_search, with_words
 
 FEW: Final = 5000  # runs that are looked at one by one
@@ -136,31 +137,68 @@ class Found:
             if not orders:
                 return sorted(self._first, reverse=True)[start:stop]
             return list(_sorted(Run.objects.filter(pk__in=self._first), orders)[start:stop])
+        if stop is not None and (near := self._near(orders, stop)) is not None:
+            return near[start:]
         if not orders:
             return list(self._runs(few=self._is_common).order_by("-pk").values_list("pk", flat=True)[start:stop])
         if len(orders) == 1 and orders[0].field.kind != "attribute":
             return _of_segments(self._segments(orders[0]), start, stop)
         return list(_sorted(self.runs, orders)[start:stop])
 
-    def _segments(self, order: Order) -> list[QuerySet[Any]]:
-        """Those that have a value, in the order of the values' index; NaN; and those that have none."""
-        field, set_of_runs = order.field, self.runs.values("pk")
+    def _near(self, orders: Sequence[Order], stop: int) -> list[int] | None:
+        """The first of them when they are near the beginning of their order, as they mostly are; else None."""
+        few = self._runs(few=True)
+        if not orders:
+            return first_of(self._scope.order_by("-pk").values_list("pk", flat=True), few, stop, STEPS)
+        if len(orders) > 1:
+            return None
+        if orders[0].field.kind != "attribute":
+            for part in self._parts(orders[0]):
+                if part.exists():
+                    return first_of(part.values_list("run_id", flat=True), few, stop, STEPS)
+            return self._near([], stop)
+        if self._is_common and asks_values(self._wanted.condition):
+            return first_of(_sorted(self._scope, orders), few, stop, STEPS[:1])  # all are sorted for each step
+        return None  # what is asked of the runs alone is asked while they are sorted
+
+    def _parts(self, order: Order) -> list[QuerySet[Any]]:
+        """The rows of values that an order goes by: those that have one, in the order of their index; and NaN."""
+        rows, direction = self._rows(order.field), "-" if order.descending else ""
+        parts = [rows.filter(by__isnull=False).order_by(f"{direction}by", f"{direction}run_id")]
+        if order.field.kind == "metric" and order.field.stat == "last":
+            parts.append(rows.filter(by=None, last_is_nan=True).order_by("-run_id"))
+        return parts
+
+    def _rows(self, field: Field) -> QuerySet[Any]:
+        """The values of a field, `by` what they are ordered; what is asked of the same field is asked of them at once."""
         if field.kind == "metric":
             rows: QuerySet[Any] = Metric.objects.filter(name=field.key).alias(by=F(column_of(field)))
         else:
             rows = MODELS[field.kind].objects.filter(name=field.key).alias(by=Beginning("value"))
+        for comparison in required(self._wanted.condition):
+            if _is_same(comparison.field, field):
+                rows = having(rows, comparison)
+        return rows
+
+    def _segments(self, order: Order) -> list[QuerySet[Any]]:
+        """Those that have a value, in the order of the values' index; NaN; and those that have none."""
         # Without the index of runs: it would be read for each of them, and all be sorted for the first fifty.
-        here = Q(In(Unindexed(F("run_id")), set_of_runs))
-        direction = "-" if order.descending else ""
-        parts = [rows.filter(by__isnull=False).order_by(f"{direction}by", f"{direction}run_id")]
-        if field.kind == "metric" and field.stat == "last":
-            parts.append(rows.filter(by=None, last_is_nan=True).order_by("-run_id"))
+        here = Q(In(Unindexed(F("run_id")), self.runs.values("pk")))
+        parts = self._parts(order)
         segments = [part.filter(here).values_list("run_id", flat=True) for part in parts if part.exists()]
         valued = Q(by__isnull=False)
         if len(parts) > 1:
             valued |= Q(last_is_nan=True)
-        without = self.runs.exclude(pk__in=rows.filter(valued).order_by().values("run")) if segments else self.runs
+        rows = self._rows(order.field).filter(valued).order_by()
+        without = self.runs.exclude(pk__in=rows.values("run")) if segments else self.runs
         return [*segments, without.order_by("-pk").values_list("pk", flat=True)]
+
+
+def _is_same(one: Field, other: Field) -> bool:
+    """Whether they are the same column of the same rows: by another, its index would be chosen and not that of the order."""
+    if (one.kind, one.key) != (other.kind, other.key):
+        return False
+    return one.kind != "metric" or column_of(one) == column_of(other)
 
 
 def _sorted(runs: QuerySet[Run], orders: Sequence[Order]) -> QuerySet[Run, int]:
