@@ -11,20 +11,21 @@ from benchmarks.figures import Figure, report
 from benchmarks.serving import changes, load, rounds
 from benchmarks.serving.environments import SAME, versions_of
 from benchmarks.serving.model import fit
-from benchmarks.serving.peers import PEERS, SCALES
+from benchmarks.serving.peers import GATHERING, PEERS, SCALES
 from benchmarks.serving.portal import Ours
 from benchmarks.serving.server import DidNotServe, Server
 from benchmarks.serving.speed import judged
 from benchmarks.tracking.calls import say
 
-ALL: dict[str, type[Server]] = {"ours": Ours, **SCALES, **PEERS}
+USUAL: dict[str, type[Server]] = {"ours": Ours, **SCALES, **PEERS}
+ALL: dict[str, type[Server]] = {**USUAL, **GATHERING}
 PARTS = ("speed", "start", "memory", "update", "kill")
 
 
 def main(arguments: Sequence[str]) -> int:
     asked = _asked(arguments)
     load.required()
-    names = [name for name in asked.only if name not in asked.skip]
+    names = [name for name in [*asked.only, *asked.also] if name not in asked.skip]
     figures: list[Figure] = []
     measured: rounds.Measured = {}
     absent: list[str] = []
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         for server in servers:
             if isinstance(server, Ours):
                 figures += _of_ours(server, asked.parts)
-    whole = set(names) == set(ALL) and set(asked.parts) == set(PARTS)
+    whole = set(names) >= set(USUAL) and set(asked.parts) == set(PARTS)
     kept = {f"{name}.{each.name}": [one.kept() for one in found] for (name, each), found in measured.items()}
     code = report("serving" if whole else "serving-part", figures, packages=versions_of("bare", SAME), rounds=kept)
     return 1 if absent else code
@@ -87,7 +88,8 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving")
     servers, parts = some_of(list(ALL)), some_of(PARTS)
-    parser.add_argument("--only", type=servers, default=list(ALL), help=f"of {', '.join(ALL)}")  # type: ignore[arg-type]
+    parser.add_argument("--only", type=servers, default=list(USUAL), help=f"of {', '.join(ALL)}")  # type: ignore[arg-type]
+    parser.add_argument("--also", type=servers, default=[], help=f"beside the usual ones: {', '.join(GATHERING)}")  # type: ignore[arg-type]
     parser.add_argument("--skip", type=servers, default=[], help="peers that cannot be had here")  # type: ignore[arg-type]
     parser.add_argument("--parts", type=parts, default=list(PARTS), help=f"of {', '.join(PARTS)}")  # type: ignore[arg-type]
     parser.add_argument("--rounds", type=int, default=5)

@@ -77,7 +77,8 @@ class Ours(Server):
                 each.status == psutil.CONN_LISTEN and each.laddr.port == self.port
                 for each in process.net_connections("tcp")
             )
-            parts["worker" if process.pid == replica else "web" if listens else "rest"].append(process)
+            answers = process.pid == replica or "model_worker" in " ".join(process.cmdline())
+            parts["worker" if answers else "web" if listens else "rest"].append(process)
         return parts
 
     def deploy(self, service: str, *, seconds: float = READY_SECONDS) -> float:

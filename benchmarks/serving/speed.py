@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.figures import Figure
-from benchmarks.serving.peers import PEERS
+from benchmarks.serving.peers import GATHERING, PEERS
 from benchmarks.serving.rounds import HUNDRED_AT_16, LOADS, ONE_AT_1, ONE_AT_16, Measured, median
 
 TIMES_THE_BEST = {ONE_AT_16: 5.0, ONE_AT_1: 1.8, HUNDRED_AT_16: 5.0}
@@ -13,7 +13,7 @@ TIMES_BARE = {ONE_AT_16: 1.7}
 def judged(found: Measured) -> list[Figure]:
     """Those whose both sides were measured."""
     middle = {key: median(rounds) for key, rounds in found.items() if rounds}
-    measured = [name for name in PEERS if (name, ONE_AT_16) in middle]
+    measured = [name for name in {**PEERS, **GATHERING} if (name, ONE_AT_16) in middle]
     figures = []
     for load in LOADS:
         ours = middle.get(("ours", load))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.serving.load import Call
 from benchmarks.serving.model import Model
@@ -15,6 +15,7 @@ from mlportal.demo.process import _free_port
 class MLServer(Peer):
     name = "mlserver"
     requirements = "mlserver"
+    options: ClassVar[dict[str, Any]] = {}
 
     def write(self, folder: Path, model: Model) -> None:
         (folder / "model.joblib").write_bytes(model.path.read_bytes())
@@ -24,6 +25,7 @@ class MLServer(Peer):
             "grpc_port": _free_port(),
             "metrics_port": _free_port(),
             "parallel_workers": 0,
+            "debug": False,  # no line in its log for each request
             "use_structured_logging": False,
         }
         (folder / "settings.json").write_text(json.dumps(settings))
@@ -31,6 +33,7 @@ class MLServer(Peer):
             "name": "iris",
             "implementation": "mlserver_sklearn.SKLearnModel",
             "parameters": {"uri": "./model.joblib"},
+            **self.options,
         }
         (folder / "model-settings.json").write_text(json.dumps(served))
 
@@ -44,3 +47,10 @@ class MLServer(Peer):
 
     def labels(self, answer: Any) -> Any:
         return answer["outputs"][0]["data"]
+
+
+class MLServerGathering(MLServer):
+    """With its adaptive batching, which is off by default: rows that come within two milliseconds are predicted at once."""
+
+    name = "mlserver-gathering"
+    options: ClassVar[dict[str, Any]] = {"max_batch_size": 16, "max_batch_time": 0.002}
