@@ -19,6 +19,8 @@ def web() -> None:
     """Pages, JSON API, event streams and the gateway, by uvicorn on uvloop."""
     import uvicorn
 
+    from mlportal.http_limits import LimitedProtocol
+
     harden()
     host, _, port = settings.BIND.rpartition(":")
     uvicorn.run(
@@ -26,7 +28,7 @@ def web() -> None:
         host=host.strip("[]"),
         port=int(port),
         loop="uvloop",
-        http="httptools",
+        http=LimitedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -103,6 +103,8 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_SERVICE_BODY_TIMEOUT": "Longest time that a request to a deployed service takes to arrive.",
     "MLPORTAL_SERVICE_ROWS": "Most rows in one request to a deployed service.",
     "MLPORTAL_SERVICE_ANSWER": "Largest answer that is taken from a model.",
+    "MLPORTAL_HEADERS": "Largest headers of a request (about: what has come with them is counted, too).",
+    "MLPORTAL_SLOW_CLIENT": "How long the headers of a request may take, and how long a client may take nothing of its answer.",
     "MLPORTAL_SERVICE_BATCH_ROWS": "Rows of requests that wait for the same model and become one call of it; 1 turns that off.",
     "MLPORTAL_SERVICE_WAITING_BYTES": "Bytes of the requests that wait, of all services together; more are told to come back (429).",
     "MLPORTAL_SERVICE_WAITING": "Requests of one deployed service that wait or are being answered; more are told to come back (429).",

@@ -18,6 +18,7 @@ from models_registry.serving.gateway.contracts import Limits, Recorder, RequestR
 from models_registry.serving.gateway.dispatcher import Dispatcher, choose, refuse_if_closed
 from models_registry.serving.gateway.formats import Call, dumps, read_invocations, read_score
 from models_registry.serving.gateway.http import (
+    PIECE_BYTES,
     Answer,
     Held,
     Receive,
@@ -113,7 +114,15 @@ class Gateway:
                 answer = error_answer(error)
             except ClientGone:
                 return
-            await send_answer(send, answer)
+            if len(answer.body) <= PIECE_BYTES:
+                await send_answer(send, answer)
+                return
+            # A large one is in memory for as long as the client takes to read it: meanwhile less is taken in.
+            self.held.size += len(answer.body)
+            try:
+                await send_answer(send, answer)
+            finally:
+                self.held.size -= len(answer.body)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
