@@ -9,11 +9,10 @@ import os
 import runpy
 import signal
 import sys
+from typing import List  # noqa: UP035 - Python 3.6
 
-from sklearn.utils.discovery import all_estimators
 
-
-def bear(log: str, worker: str, arguments: list[str]) -> None:
+def bear(log: str, worker: str, arguments: List[str]) -> None:  # noqa: UP006
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for descriptor, path in ((0, os.devnull), (1, log), (2, log)):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), descriptor)
@@ -25,7 +24,12 @@ def bear(log: str, worker: str, arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    all_estimators()  # imports every module
+    try:
+        from sklearn.utils.discovery import all_estimators
+
+        all_estimators()  # imports every module
+    except ImportError:  # of another age
+        import sklearn.linear_model  # noqa: F401
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     for line in sys.stdin:
         child = os.fork()
