@@ -28,7 +28,7 @@ class Mounted:
     routes: PortalRoutes
 
     def close(self) -> None:
-        self.gateway.dispatcher.close()
+        self.gateway.close()
         self.routes.close()
 
 

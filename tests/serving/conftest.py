@@ -163,10 +163,15 @@ def memory() -> Memory:
 
 
 @pytest.fixture(scope="package")
-def address(memory: Memory) -> Iterator[str]:
-    """The address of the gateway, served by uvicorn as in the portal."""
+def gateway(memory: Memory) -> Gateway:
     limits = Limits(body_bytes=1 << 20, body_seconds=1, deadline_seconds=4, replica_seconds=2, rows=5000, waiting=8)
-    config = uvicorn.Config(Gateway(memory, memory, limits), port=0, log_level="warning", timeout_graceful_shutdown=1)
+    return Gateway(memory, memory, limits)
+
+
+@pytest.fixture(scope="package")
+def address(gateway: Gateway) -> Iterator[str]:
+    """The address of the gateway, served by uvicorn as in the portal."""
+    config = uvicorn.Config(gateway, port=0, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

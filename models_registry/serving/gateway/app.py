@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import re
@@ -35,12 +34,12 @@ from models_registry.serving.gateway.open_inference import below_model, metadata
 from models_registry.serving.gateway.openapi import document
 from models_registry.serving.gateway.patrol import ClientGone
 from models_registry.serving.gateway.script import answer_of, request_of
-from models_registry.serving.gateway.tabular import payload_of
+from models_registry.serving.gateway.understanding import ASIDE_BYTES, Aside, understand, understand_aside
+from models_registry.serving.protocol import Body
 
 logger = logging.getLogger(__name__)
 PATH = re.compile(r"(?:/w/(?P<workspace>[^/]+))?/services/(?P<name>[^/]+)(?P<rest>/.*)?")
 READY_SECONDS = 2.0
-ASIDE_BYTES = 100_000
 KNOWN_CHARACTERS = 200
 
 
@@ -86,7 +85,7 @@ class Exchange:
     rows: int | None = None
 
 
-Read = Callable[[Exchange, bool], Call]
+Read = Callable[[Exchange, bool], tuple[Callable[..., Call], tuple[Any, ...]]]
 Handler = Callable[[Exchange], Awaitable[Answer]]
 
 
@@ -100,9 +99,12 @@ class Gateway:
         self.dispatcher = Dispatcher(routes, self.limits, recorder)
         self.held = Held(self.limits.waiting_bytes)
         self._ids = _numbered()
-        self._score = self._scorer(lambda exchange, is_csv: read_score(exchange.body, is_csv))
-        self._invocations = self._scorer(lambda exchange, is_csv: read_invocations(exchange.body, is_csv))
-        self._infer = self._scorer(lambda exchange, _: read_infer(exchange.body, exchange.route.name, exchange.target))
+        self.aside = Aside()
+        self._score = self._scorer(lambda exchange, is_csv: (read_score, (exchange.body, is_csv)))
+        self._invocations = self._scorer(lambda exchange, is_csv: (read_invocations, (exchange.body, is_csv)))
+        self._infer = self._scorer(
+            lambda exchange, _: (read_infer, (exchange.body, exchange.route.name, exchange.target))
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -130,10 +132,14 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
-                self.dispatcher.close()
+                self.close()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+
+    def close(self) -> None:
+        self.dispatcher.close()
+        self.aside.close()
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         root: str = scope.get("root_path", "")
@@ -204,18 +210,19 @@ class Gateway:
             self._authorize(exchange)
             is_csv = body_is_csv(exchange.scope)
             await self._take_body(exchange)
-            # A large CSV takes seconds, in which every other request would stand still.
-            aside = is_csv and len(exchange.body) > ASIDE_BYTES
-            call = await asyncio.to_thread(read, exchange, is_csv) if aside else read(exchange, is_csv)
-            describe = exchange.target.describe
-            methods = describe.get("methods")
-            exchange.method = call.method or describe.get("default_method") or "predict"
-            if methods is not None and exchange.method not in methods:
-                raise errors.NoMethod(f"The model has no method {exchange.method}", methods=list(methods))
-            payload, exchange.rows = payload_of(call.table, describe, self.limits.rows)
+            reader, given = read(exchange, is_csv)
+            describe, rows = exchange.target.describe, self.limits.rows
+            try:
+                if len(exchange.body) > ASIDE_BYTES:
+                    found = await self.aside.run(understand_aside, reader, given, describe, rows)
+                else:
+                    found = understand(reader, given, describe, rows)
+            except errors.GatewayError as error:
+                exchange.method = error.asked
+                raise
+            exchange.method, payload, exchange.rows, write = found
+            del given, found
             self._keep(exchange, payload)
-            write = call.write
-            del call
             return Answer(200, write(await self._call(exchange, payload)))
 
         return score
@@ -228,7 +235,9 @@ class Gateway:
 
     async def _call(self, exchange: Exchange, payload: Any) -> Any:
         watch = partial(gone, exchange.receive)
-        return await self.dispatcher.call(exchange.route, exchange.target, exchange.method, payload, watch=watch)
+        return await self.dispatcher.call(
+            exchange.route, exchange.target, exchange.method, payload, rows=exchange.rows, watch=watch
+        )
 
     async def _take_body(self, exchange: Exchange) -> None:
         limits, patrol = self.limits, self.dispatcher.patrol
@@ -237,7 +246,7 @@ class Gateway:
 
     def _keep(self, exchange: Exchange, payload: Any) -> None:
         """While a request waits, its rows are kept, and of its body what the record tells."""
-        size = getattr(payload, "nbytes", exchange.held)
+        size = sum(map(len, payload.parts)) if isinstance(payload, Body) else getattr(payload, "nbytes", exchange.held)
         exchange.body = exchange.body[: self.limits.excerpt_bytes]
         if size > exchange.held:
             self.held.take(size - exchange.held)

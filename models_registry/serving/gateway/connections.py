@@ -51,14 +51,15 @@ class Request(Waiting):
         since: float,
         seconds: float,
         watch: Watch | None = None,
+        rows: int | None = None,
     ) -> None:
         super().__init__(since, since + seconds, watch)
         self.route = route
         self.target = target
         self.method = method
-        self.body = protocol.body_of(payload)
+        self.body = payload if isinstance(payload, protocol.Body) else protocol.body_of(payload)
         self.key = key
-        self.rows = rows_of(payload)
+        self.rows = rows_of(payload) if rows is None else rows
         self.size = payload.nbytes if key is not None else 0
         self.seconds = seconds
         self.lost = 0

@@ -9,7 +9,7 @@ from typing import Any
 
 from models_registry.serving import protocol
 from models_registry.serving.gateway import errors
-from models_registry.serving.gateway.batching import Key, key_of
+from models_registry.serving.gateway.batching import key_of
 from models_registry.serving.gateway.connections import Link, ReplicaAbsent, ReplicaLost, Request
 from models_registry.serving.gateway.contracts import Limits, Recorder, Route, Routes, Target
 from models_registry.serving.gateway.patrol import LOOK_SECONDS, Patrol, Watch
@@ -54,10 +54,20 @@ class Dispatcher:
         """How many requests of the service are inside of the gateway."""
         return self._inside.get(route.deployment_id, 0)
 
-    async def call(self, route: Route, target: Target, method: str, payload: Any, *, watch: Watch | None = None) -> Any:
+    async def call(
+        self,
+        route: Route,
+        target: Target,
+        method: str,
+        payload: Any,
+        *,
+        rows: int | None = None,
+        watch: Watch | None = None,
+    ) -> Any:
         """What `method` of the target's model answers to `payload`: an array, or a JSON value.
 
-        `payload` is a numeric array, {"rows": […]}, or for an entry script Raw. Calls have no effect on a model, so one
+        `payload` is a numeric array, {"rows": […]}, for an entry script Raw, or the Body of one of these; `rows` is how
+        many it has, where somebody has counted. Calls have no effect on a model, so one
         that is lost with its replica is sent again; what a script has done by then, nobody knows. `watch` returns when
         the client has left: it is asked of requests that wait. Raises a GatewayError, ClientGone.
         """
@@ -69,7 +79,9 @@ class Dispatcher:
         self._inside[route.deployment_id] = inside + 1
         key = key_of(method, payload, target.describe) if self.limits.batch_rows > 1 else None
         try:
-            return await self._answer(route, target, method, payload, key, self.limits.deadline_seconds, watch)
+            seconds = self.limits.deadline_seconds
+            now = asyncio.get_running_loop().time()
+            return await self._answer(Request(route, target, method, payload, key, now, seconds, watch, rows))
         finally:
             if self._inside[route.deployment_id] == 1:
                 del self._inside[route.deployment_id]
@@ -78,19 +90,10 @@ class Dispatcher:
 
     async def health(self, route: Route, target: Target, seconds: float) -> Any:
         """What a replica says of itself, also while its model works. Raises a GatewayError."""
-        return await self._answer(route, target, "health", None, None, seconds, None)
+        now = asyncio.get_running_loop().time()
+        return await self._answer(Request(route, target, "health", None, None, now, seconds))
 
-    async def _answer(
-        self,
-        route: Route,
-        target: Target,
-        method: str,
-        payload: Any,
-        key: Key | None,
-        seconds: float,
-        watch: Watch | None,
-    ) -> Any:
-        request = Request(route, target, method, payload, key, asyncio.get_running_loop().time(), seconds, watch)
+    async def _answer(self, request: Request) -> Any:
         self.patrol.add(request)
         try:
             answer = await self._ask(request)

@@ -21,6 +21,7 @@ class GatewayError(Exception):
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
+        self.asked = ""  # the method that was asked for, where the request was understood that far
         self.message = message
         self.details = details
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -63,14 +64,17 @@ def read_infer(body: bytes, model: str, target: Target) -> Call:
     method = text_of(parameters, "method") or _output(request.get("outputs"))
     number = text_of(request, "id")
 
-    def write(result: Any) -> bytes:
-        outputs = _outputs(method or target.describe.get("default_method") or "predict", result)
-        named = {"id": number} if number else {}
-        return dumps({"model_name": model, "model_version": target.version, **named, "outputs": outputs})
-
+    called = method or target.describe.get("default_method") or "predict"
+    named = {"id": number} if number else {}
+    # No function of here: a large body is understood in another process.
+    write = partial(_answer, {"model_name": model, "model_version": target.version, **named}, called)
     rows, columns = _rows(inputs, arrays)
     params = {key: value for key, value in parameters.items() if key not in OWN_PARAMETERS}
     return Call(Table(rows, columns, method, params or None), method, write)
+
+
+def _answer(head: dict[str, Any], method: str, result: Any) -> bytes:
+    return dumps({**head, "outputs": _outputs(method, result)})
 
 
 def _rows(inputs: list[dict[str, Any]], arrays: list[Array]) -> tuple[Any, list[str] | None]:
