@@ -41,6 +41,7 @@ REFUSALS = {
     500: "The model raised; the service's log has the traceback",
     503: "A part of the portal is away; try again",
     504: "No answer in time",
+    507: "The replica that worked on it ran out of memory",
 }
 BODILESS = (304, 416)
 EVERYWHERE = (400, 401, 403, 426, 429, 503)

@@ -183,7 +183,7 @@ class AnyBody(BaseParser):
 class Score(ApiView):
     parser_classes = [AnyBody]
     once = False
-    refusals = frozenset({408, 500, 504})
+    refusals = frozenset({408, 500, 504, 507})
 
     @extend_schema(request=OpenApiTypes.OBJECT, responses=OpenApiTypes.ANY)
     def post(self, request: Request, workspace: str, name: str) -> HttpResponse:

@@ -229,6 +229,21 @@ class DeploymentRowSerializer(serializers.ModelSerializer[Deployment]):
         return [{"name": each.model.name, "version": each.version} for each in deployment.revision.versions]
 
 
+class ReplicaLimitsSerializer(serializers.Serializer[Any]):
+    """What the process may use, and by what that is enforced."""
+
+    memory_bytes = serializers.IntegerField(allow_null=True)
+    memory_by = serializers.ChoiceField(
+        choices=["cgroup", "rlimit"], help_text="rlimit: of each process, and all together are watched"
+    )
+    cores = serializers.FloatField()
+    cpu_by = serializers.ChoiceField(
+        choices=["cgroup", "affinity", "threads"],
+        help_text="affinity: it is kept to `processors`; threads: it is only told how many to start",
+    )
+    processors = serializers.ListField(child=serializers.IntegerField())
+
+
 class ReplicaSerializer(serializers.Serializer[Any]):
     """The process that answers; empty while there is none."""
 
@@ -237,6 +252,7 @@ class ReplicaSerializer(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(allow_null=True, required=False)
     memory_bytes = serializers.IntegerField(allow_null=True, required=False)
     restarts = serializers.IntegerField(required=False)
+    limits = ReplicaLimitsSerializer(allow_null=True, required=False)
 
 
 class InferenceSerializer(serializers.Serializer[Any]):

@@ -83,6 +83,8 @@ class Model(object):
         try:
             self.call(self.methods[0], {"rows": rows or [[0.0]]})
         except Exception as error:
+            if process.is_out_of_memory(error):
+                raise MemoryError from None
             if type(error).__name__ == "NotFittedError":
                 raise loading.CannotLoad("it is not fitted: %s" % error) from None
             if rows is not None:
@@ -104,6 +106,8 @@ class Model(object):
             code = "bad_input" if any(sign in str(error) for sign in OF_INPUT) else "model_error"
             return protocol.encode_error(number, code, "TypeError: %s" % error)
         except Exception as error:
+            if process.is_out_of_memory(error):
+                raise MemoryError from None
             log(traceback.format_exc())
             return protocol.encode_error(number, "model_error", "%s: %s" % (type(error).__name__, error))
 
@@ -431,6 +435,8 @@ def main() -> int:
     try:
         served: Any = load_script(options) if options.script else load_model(options)
     except (entry_script.CannotStart, loading.CannotLoad) as error:
+        if process.is_out_of_memory(error):
+            raise MemoryError from None
         log("%s: %s" % ("the entry script cannot be used" if options.script else "the model cannot be loaded", error))
         return EXIT_NOT_LOADED
     try:

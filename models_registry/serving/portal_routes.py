@@ -103,7 +103,7 @@ class PortalRoutes:
 def read_routes() -> list[Route]:
     """Every service that there is, those that are stopped too: they answer 503, not 404."""
     close_old_connections()
-    rows = Deployment.objects.select_related("workspace", "revision", "live_revision").defer("log", "failure")
+    rows = Deployment.objects.select_related("workspace", "revision", "live_revision").defer("log")
     models = ModelVersion.objects.filter(parts__revision=OuterRef("live_revision")).order_by()
     return [
         route_of(row, getattr(row, "real_row", None))
@@ -133,6 +133,7 @@ def route_of(deployment: Deployment, real_row: Mapping[str, Any] | None = None) 
         auth_enabled=deployment.auth_enabled,
         workspace=deployment.workspace.name,
         is_starting=deployment.status == DeploymentStatus.TRANSITIONING,
+        trouble=deployment.failure if deployment.status == DeploymentStatus.UNHEALTHY else "",
         closed=CLOSED.get(deployment.status, "").format(deployment.name),
         elsewhere=node if node and node != node_name() else "",
     )

@@ -16,16 +16,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiments.runner import processes
+from models_registry.serving.confinement import Confinement
 from models_registry.serving.probe import Probe
 
 WORKER = Path(__file__).with_name("model_worker.py")
 EXIT_OUT_OF_MEMORY = 5
+WEIGH_SECONDS = 1.0
 OUT_OF_MEMORY_SIGNS = (
     "MemoryError",
     "out of memory",
     "bad_alloc",
     "Unable to allocate",
     "Memory allocation still failed",
+    "Cannot allocate memory",
+    "can't start new thread",
+    "pthread_create failed",
 )
 
 
@@ -104,6 +110,7 @@ class Replica:
     framework: str = "ScikitLearn"
     framework_version: str | None = None
     script_folder: Path | None = None
+    confinement: Confinement = field(default_factory=Confinement)  # without one, limits.memory_bytes is an rlimit
 
     describe: dict[str, Any] | None = field(default=None, init=False)  # set when the replica becomes ready
     peak_memory_bytes: int | None = field(default=None, init=False)
@@ -114,6 +121,8 @@ class Replica:
     _kill_at: float | None = field(default=None, init=False)
     _probe: Probe | None = field(default=None, init=False)
     _last_answer: float = field(default=0.0, init=False)
+    _weigh_at: float = field(default=0.0, init=False)
+    _excess: str = field(default="", init=False)  # "1.2 GB of 1 GB"
     _complaint: str | None = field(default=None, init=False)
 
     @property
@@ -125,7 +134,9 @@ class Replica:
         self.socket_path.unlink(missing_ok=True)
         spec = {
             "parent": os.getpid(),
-            "memory_bytes": self.limits.memory_bytes,
+            "memory_bytes": None if self.confinement.group else self.limits.memory_bytes,
+            "cgroup": str(self.confinement.group.path) if self.confinement.group else None,
+            "processors": self.confinement.processors,
             "open_files": self.limits.open_files,
             "file_bytes": self.limits.file_bytes,
             "max_body_bytes": self.limits.request_bytes,
@@ -157,10 +168,23 @@ class Replica:
         now = time.monotonic()
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_group()
+        if now >= self._weigh_at:
+            self._weigh_at = now + WEIGH_SECONDS
+            self._weigh(self._process.pid)
         if self._state is not State.STOPPING:
             self._ask(now)
         self._shorten_log()
         return self._state
+
+    def _weigh(self, pid: int) -> None:
+        """End it when it has more memory than it may, or has lost one of its processes to that."""
+        group = self.confinement.group
+        if excess := self.confinement.excess(pid):
+            self._excess = excess
+        if excess or (group and group.oom_kills()):
+            for process in processes.descendants(pid):  # those in sessions of their own, too
+                processes.send(process, signal.SIGKILL)
+            self._kill_group()
 
     def stop(self, drain_seconds: float = 10) -> None:
         """Ask the process to answer what it has and end; `poll` kills it after `drain_seconds`."""
@@ -239,6 +263,8 @@ class Replica:
         tail = self.tail_log(2048)
         out_of_memory = not expected and (
             code == EXIT_OUT_OF_MEMORY
+            or bool(self._excess)
+            or bool(self.confinement.group and self.confinement.group.oom_kills())
             or (status != 0 and any(sign in line for line in tail.splitlines()[-5:] for sign in OUT_OF_MEMORY_SIGNS))
         )
         self.exit = ExitInfo(
@@ -249,6 +275,8 @@ class Replica:
             lived_seconds=time.monotonic() - self._started,
             reason=self._reason(expected, out_of_memory, code, by_signal, tail),
         )
+        if self.confinement.group:
+            self.confinement.group.remove()
         self._state = State.EXITED
 
     def _reason(self, expected: bool, out_of_memory: bool, code: int | None, by_signal: int | None, tail: str) -> str:
@@ -256,6 +284,8 @@ class Replica:
             return "stopped"
         if self._complaint:
             return self._complaint
+        if self._excess:
+            return f"out of memory ({self._excess})"
         if out_of_memory:
             limit = self.limits.memory_bytes
             return f"out of memory (its limit is {limit >> 20} MB)" if limit else "out of memory"

@@ -1,11 +1,12 @@
 """A model worker as a process: what it may use, and whom it does not outlive. Python 3.6, standard library only."""
 
 import ctypes
+import errno
 import os
 import resource
 import signal
 import sys
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 PR_SET_PDEATHSIG = 1
 
@@ -22,6 +23,11 @@ def tie_to_parent(parent: int) -> None:
 
 
 def limit(spec: Dict[str, Any]) -> None:
+    if spec.get("cgroup"):
+        with open(os.path.join(spec["cgroup"], "cgroup.procs"), "w") as file:
+            file.write("0")  # this process, and from here on all that it starts
+    if spec.get("processors"):
+        os.sched_setaffinity(0, spec["processors"])
     for name, key in (
         # Private memory that can be written. RLIMIT_AS would also count address space that libraries only reserve.
         ("memory_bytes", resource.RLIMIT_DATA),
@@ -31,3 +37,13 @@ def limit(spec: Dict[str, Any]) -> None:
         if spec.get(name):
             resource.setrlimit(key, (spec[name], spec[name]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def is_out_of_memory(error: Optional[BaseException]) -> bool:
+    """Whether the limit is behind it: libraries tell of an allocation that failed in words of their own."""
+    while error is not None:
+        no_thread = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+        if isinstance(error, MemoryError) or no_thread or getattr(error, "errno", None) == errno.ENOMEM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -15,7 +15,9 @@ from typing import Any
 from django.conf import settings
 
 from mlportal.node import node_name
+from mlportal.uid import new_uid
 from models_registry.models import Revision
+from models_registry.serving.confinement import Confinement, confine
 from models_registry.serving.golden import Gate
 from models_registry.serving.materials import Materials, Preparation
 from models_registry.serving.protocol import DEFAULT_MAX_BODY
@@ -117,6 +119,7 @@ class Worker:
                 "started_at": self.started_at.isoformat() if self.started_at and alive else None,
                 "memory_bytes": replica.peak_memory_bytes if replica and alive else None,
                 "restarts": self.restarts,
+                "limits": replica.confinement.told() if replica and alive else None,
             }
         return self._facts, self._log
 
@@ -147,6 +150,7 @@ class Worker:
                 log_path=self.log_path,
                 environment=self._environment(materials),
                 limits=self._limits(),
+                confinement=self._confinement(),
                 framework=served.framework if served else "",
                 framework_version=served.framework_version or None if served else None,
                 script_folder=materials.code,
@@ -218,6 +222,11 @@ class Worker:
             start_seconds=settings.SERVICE_START_SECONDS,
             call_seconds=settings.SERVICE_SECONDS + CALL_GRACE_SECONDS,
         )
+
+    def _confinement(self) -> Confinement:
+        said = [version.cpu for version in self.revision.versions if version.cpu]
+        cores = self.revision.cores if self.revision.cpu or said else None
+        return confine(new_uid(), self._limits().memory_bytes, cores)
 
     def _environment(self, materials: Materials) -> dict[str, str]:
         """All that it gets: nothing of the portal's own environment."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import orjson
 import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
+from django.test import Client
 
 from mlportal.access.models import User
 from models_registry import services
@@ -25,6 +27,7 @@ from models_registry.serving.asgi import score
 from models_registry.serving.supervisor import Supervisor
 from models_registry.serving.workers import EXIT_NOT_LOADED
 from tests.models_registry.conftest import DEADLY, Register, supervising, until, wait_for_status
+from tests.serving.conftest import FromSource
 
 IRIS = {"data": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}
 
@@ -235,3 +238,28 @@ def start_supervisor(home: Path, settings: Any, **more: str) -> subprocess.Popen
         "STORAGE_URL": f"file://{settings.STORAGES['default']['OPTIONS']['location']}",
     }
     return subprocess.Popen([sys.executable, "-c", code], env=variables, cwd=settings.BASE_DIR)
+
+
+# Takes as many megabytes as a row says.
+HUNGRY = (
+    'type("Hungry", (), {"n_features_in_": 1, "predict": lambda self, x: '
+    "[bytearray(int(x[0][0]) << 20), x[:, 0].astype(float)][1]})()"
+)
+
+
+def test_a_request_that_takes_all_memory_is_told_so_and_others_are_answered_again(
+    supervisor: Supervisor, register: Register, contributor: User, client: Client
+) -> None:
+    version = register(pickle.dumps(FromSource(HUNGRY)), name="hungry", memory_gb=0.4, cpu=1)
+    deployment = wait_for_status(services.deploy(version, by=contributor), "Healthy", "Failed")
+    limits = deployment.replica["limits"]
+    assert (limits["memory_bytes"], limits["memory_by"], limits["cores"]) == (400_000_000, "rlimit", 1)
+    status, answer = ask(deployment, {"data": [[900]]})
+    assert status == 507, answer
+    assert "it was out of memory. Send fewer rows" in answer["error"]["message"]  # type: ignore[index]
+    wait_for_status(deployment, "Healthy", "Failed")
+    assert ask(deployment, {"data": [[1]]}) == (200, [1.0])
+    client.force_login(contributor)
+    page = client.get(deployment.get_absolute_url()).content.decode()
+    assert "out of memory (its limit is 381 MB)" in page, "its history says so"
+    assert "Enforced by rlimit for each process" in page and " of 400 MB" in page.replace("\xa0", " ")

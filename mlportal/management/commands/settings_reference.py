@@ -122,6 +122,7 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_METRICS_TOKEN": "What Prometheus sends as `Authorization: Bearer …` to read `/metrics`; without it everybody who "
     "reaches the portal may read them: names and versions of services, and numbers.",
     "MLPORTAL_METRICS_VERSIONS": "Most versions of each service, the last ones that answered, that `/metrics` tells apart.",
+    "MLPORTAL_CGROUPS": "Limit deployed services by control groups (version 2) where a part of their tree is given to the portal.",
     "MLPORTAL_GOLDEN_REQUESTS": "Golden requests of one version of a model.",
     "MLPORTAL_GOLDEN_SIZE": "Largest golden request, together with its answer.",
     "MLPORTAL_GOLDEN_TIMEOUT": "Longest time that all golden requests of a service take together, when it is started.",

@@ -34,7 +34,8 @@ class Route:
     `authorize` is given the Authorization header (or None) and is asked only when `auth_enabled`.
 
     Requests wait for a first replica that `is_starting`, as long as for an answer. They do not wait where that is of no
-    use: `closed` says why the service takes none, `elsewhere` names the machine that has its replicas.
+    use: `closed` says why the service takes none, `elsewhere` names the machine that has its replicas. `trouble` is what
+    is wrong with a replica just now, for a person.
     """
 
     deployment_id: str
@@ -46,6 +47,7 @@ class Route:
     is_starting: bool = False
     closed: str = ""
     elsewhere: str = ""
+    trouble: str = ""
 
     @property
     def main(self) -> Target:

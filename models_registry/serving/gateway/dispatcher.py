@@ -16,6 +16,8 @@ from models_registry.serving.gateway.patrol import LOOK_SECONDS, Patrol, Watch
 
 # A request that was with two replicas when they died may be what killed them: it is not given a third.
 MAX_LOST = 2
+WHY_SECONDS = 1.5
+OUT_OF_MEMORY = "out of memory"  # of replica.py
 RETRY_PAUSE = 0.05
 
 
@@ -127,10 +129,25 @@ class Dispatcher:
                     request.lost += 1
                     request.key = None
                     if target.has_script and request.method == "run":
-                        raise errors.ReplicaCrashed("The entry script ended while it worked on this request") from None
+                        raise await self._crash(
+                            request, "The entry script ended while it worked on this request"
+                        ) from None
                     if request.lost == MAX_LOST:
-                        raise errors.ReplicaCrashed("The model ended while it worked on this request, twice") from None
+                        raise await self._crash(
+                            request, "The model ended while it worked on this request, twice"
+                        ) from None
             await self._wait_for_another(request)
+
+    async def _crash(self, request: Request, message: str) -> errors.GatewayError:
+        """The error for who sent it. Why a replica ended is known a moment after its end."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + WHY_SECONDS
+        while loop.time() < end:
+            current = self.routes.lookup(request.route.workspace, request.route.name)
+            if current is not None and current.trouble:
+                return _out_of_memory(current, message) or errors.ReplicaCrashed(message)
+            await asyncio.sleep(RETRY_PAUSE)
+        return errors.ReplicaCrashed(message)
 
     async def _wait_for_another(self, request: Request) -> None:
         """Find where the service is now. Raises NotReady when it has been nowhere for too long."""
@@ -142,6 +159,8 @@ class Dispatcher:
             if waited >= patience:
                 raise errors.NotReady(f"The service {route.name} is still being started")
         elif waited >= min(patience, self.limits.replica_seconds):
+            if request.lost and (error := _out_of_memory(route, "The model ended while it worked on this request")):
+                raise error
             raise errors.NotReady(f"No replica of the service {route.name} is ready")
         request.result = loop.create_future()  # the patrol ends it when the client leaves
         await asyncio.wait([request.result], timeout=RETRY_PAUSE)
@@ -171,3 +190,11 @@ class Dispatcher:
             link.close()
         self._links.clear()
         self._asking.clear()
+
+
+def _out_of_memory(route: Route, message: str) -> errors.OutOfMemory | None:
+    if OUT_OF_MEMORY not in route.trouble:
+        return None
+    return errors.OutOfMemory(
+        f"{message}: it was out of memory. Send fewer rows at once, or give the service more memory"
+    )

@@ -4,6 +4,7 @@ GatewayError
 ├── BadInput 400 · NoMethod 400 · Unauthorized 401 · UnknownService 404 · UnknownPath 404 · WrongVerb 405
 ├── WrongHost 400 · SlowBody 408 · BodyTooLarge 413 · TooManyRows 413 · WrongContentType 415 · TooManyRequests 429
 ├── ModelFailed 500 · DeadlineExceeded 504
+├── OutOfMemory 507
 └── NotReady 503 · NotRunning 503 · Elsewhere 503 · ReplicaCrashed 503
 """
 
@@ -113,6 +114,12 @@ class ReplicaCrashed(GatewayError):
 
     status, code = 503, "replica_crashed"
     headers = {"retry-after": "5"}
+
+
+class OutOfMemory(GatewayError):
+    """The request was lost with its replica, which had no memory left: sent again as it is, it will be lost again."""
+
+    status, code = 507, "out_of_memory"
 
 
 class NotRunning(GatewayError):
