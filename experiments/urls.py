@@ -46,6 +46,7 @@ urlpatterns = [
     path("runs/<str:uid>/restore/", trash.run_restore, name="run-restore"),
     path("trash/", trash.trash, name="trash"),
     path("trash/restore/", trash.restore, name="trash-restore"),
+    path("trash/undo/<int:moment>/", trash.undo, name="trash-undo"),
     path("trash/delete/", trash.ask, name="trash-ask"),
     path("trash/purge/", trash.purge, name="trash-purge"),
     path("trash/rules/", retention.rules, name="rules"),

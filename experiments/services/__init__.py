@@ -107,6 +107,7 @@ from experiments.services.trash import (
     trash_runs_of,
     trashed_experiments,
     trashed_runs,
+    undo_trash,
     untrash_experiment,
     untrash_run,
 )
@@ -230,6 +231,7 @@ __all__ = [
     "trash_runs_of",
     "trashed_experiments",
     "trashed_runs",
+    "undo_trash",
     "untrash_experiment",
     "untrash_run",
     "update_experiment",

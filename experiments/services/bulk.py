@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from experiments.models import Run
 from experiments.services.moving import move_runs
@@ -36,6 +38,8 @@ class Outcome:
     """`done` counts the runs that were asked for; children that went along are not among them."""
 
     done: int = 0
+    at: datetime | None = None
+    """When they were put in the trash, all at one moment."""
     refused: list[Refused] = field(default_factory=list)
 
 
@@ -58,10 +62,10 @@ def act_on_runs(
     chosen = list(runs.select_related("experiment", "workspace").order_by("pk")[: limit + 1])
     if len(chosen) > limit:
         raise BadInput(f"One request acts on at most {limit} runs (MLPORTAL_BULK_RUNS).", limit=limit)
-    outcome = Outcome()
+    outcome = Outcome(at=timezone.now() if action == "trash" else None)
     # An experiment that was made for runs of which none went is not there.
     with transaction.atomic() if action == "move" else nullcontext():
-        act = _action(workspace, action, chosen, set_to or {}, remove, experiment, by)
+        act = _action(workspace, action, chosen, set_to or {}, remove, experiment, by, outcome.at)
         for run in chosen:
             try:
                 with transaction.atomic():
@@ -84,12 +88,13 @@ def _action(
     remove: Sequence[str],
     experiment: str,
     by: User,
+    at: datetime | None,
 ) -> Callable[[Run], object]:
     """What is done to each. BadInput for what would be wrong with every one of them."""
     if action == "cancel":
         return lambda run: cancel_run(run, by=by)
     if action == "trash":
-        return lambda run: trash_run(run, by=by)
+        return lambda run: trash_run(run, by=by, at=at)
     if action == "tag":
         if not set_to and not remove:
             raise BadInput("Name a tag to set or to remove.", field="tags")

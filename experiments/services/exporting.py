@@ -1,5 +1,5 @@
-"""A table of runs as a file: all rows that match, read some at a time. CSV leaves as it is read; the columns of Parquet are
-gathered first."""
+"""A table of runs as a file: all rows that match, read some at a time, so that memory does not grow with their number. CSV leaves
+as it is read; Parquet, whose table of contents is at its end, from a temporary file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from arro3 import core
+from arro3.io import write_parquet
+
 from experiments.models import Run
 from experiments.search import LABELS, Field, Found, Names, values_of
 from experiments.search.best import column_of
 from experiments.search.values import Numbers, Values
-from mlportal.errors import Unavailable
 from mlportal.texts import guarded
 
 AT_A_TIME: Final = 1000  # runs
 PIECE: Final = 256 * 1024
+ROW_GROUP: Final = 10_000  # runs, of which the columns are in memory until they are written
 _RELATED: Final = (
     "experiment",
     "created_by",
@@ -79,35 +82,23 @@ def csv_of(found: Found, columns: Sequence[Field]) -> Iterator[bytes]:
 
 
 def parquet_of(found: Found, columns: Sequence[Field]) -> Iterator[bytes]:
-    """Metrics and durations are doubles, moments are microseconds in UTC, everything else is text.
-
-    Unavailable when the package is not there that writes it.
-    """
-    try:
-        from arro3 import core
-        from arro3.io import write_parquet
-    except ImportError:
-        raise Unavailable(
-            "This portal cannot write Parquet: the package arro3-io is not installed. Export as CSV, or ask its"
-            " administrator to install it.",
-            code="no_parquet",
-        ) from None
+    """Metrics and durations are doubles, moments are microseconds in UTC, everything else is text."""
     types = [_type(core.DataType, column) for column in columns]
     schema = core.Schema([core.Field(str(column), type_) for column, type_ in zip(columns, types, strict=True)])
 
     def batches() -> Iterator[Any]:
         for rows in _rows(found, columns):
             cells = list(zip(*rows, strict=True))
-            arrays = [_array(core, list(cells[place]), type_) for place, type_ in enumerate(types)]
+            arrays = [_array(list(cells[place]), type_) for place, type_ in enumerate(types)]
             yield core.RecordBatch.from_arrays(arrays, schema=schema)
 
-    return _pieces(core.Table.from_batches(list(batches()), schema=schema), write_parquet)
+    return _pieces(core.RecordBatchReader.from_batches(schema, batches()))
 
 
-def _pieces(table: Any, write: Callable[..., None]) -> Iterator[bytes]:
-    """What is in the table's file, from a file that nobody else sees."""
+def _pieces(batches: Any) -> Iterator[bytes]:
+    """The file of what the reader reads, from a file that nobody else sees."""
     with tempfile.TemporaryFile() as file:
-        write(table, file, compression="snappy")
+        write_parquet(batches, file, compression="snappy", max_row_group_size=ROW_GROUP)
         file.seek(0)
         while piece := file.read(PIECE):
             yield piece
@@ -145,7 +136,7 @@ def _type(types: Any, column: Field) -> Any:
     return types.int64() if column == Field("attribute", "number") else types.utf8()
 
 
-def _array(core: Any, cells: list[Any], type_: Any) -> Any:
+def _array(cells: list[Any], type_: Any) -> Any:
     if core.DataType.is_timestamp(type_):
         moments = [None if cell is None else round(cell.timestamp() * 1_000_000) for cell in cells]
         return core.Array(moments, core.DataType.int64()).cast(type_)

@@ -21,18 +21,19 @@ from mlportal.access.services import record, require
 from mlportal.errors import Conflict
 
 
-def trash_run(run: Run, *, by: User) -> None:
+def trash_run(run: Run, *, by: User, at: datetime | None = None) -> None:
     """Put it in the trash with its children: they are listed no more and take nothing more. Twice changes nothing.
 
     Conflict while the portal executes one of them: cancel it first.
     """
-    trash_runs(run.workspace, [run], by=by)
+    trash_runs(run.workspace, [run], by=by, at=at)
     run.refresh_from_db()
 
 
 @transaction.atomic
-def trash_runs(workspace: Workspace, runs: Sequence[Run], *, by: User) -> int:
-    """All of them, or none; how many went, children included."""
+def trash_runs(workspace: Workspace, runs: Sequence[Run], *, by: User, at: datetime | None = None) -> int:
+    """All of them, or none; how many went, children included. `at`: the one moment of several such calls, by which
+    `undo_trash` brings back all of them."""
     require(Role.CONTRIBUTOR, workspace, by)
     lock_experiments({run.experiment_id for run in runs})
     family = lock_family(Run.objects.in_workspace(workspace).with_keys(run.pk for run in runs))
@@ -41,7 +42,7 @@ def trash_runs(workspace: Workspace, runs: Sequence[Run], *, by: User) -> int:
         said = "this run" if [run.pk for run in runs] == [executed.pk] else str(executed)
         raise Conflict(f"The portal executes {said}; cancel it first.", status=executed.status, run=executed.uid)
     fresh = set(Run.objects.kept().with_keys(run.pk for run in runs).values_list("pk", flat=True))
-    count = family.update(deleted_at=timezone.now(), deleted_by=by, deleted_why="", revision=F("revision") + 1)
+    count = family.update(deleted_at=at or timezone.now(), deleted_by=by, deleted_why="", revision=F("revision") + 1)
     for run in runs:
         if run.pk in fresh:
             record("run.trash", by=by, workspace=workspace, subject=run.uid)
@@ -67,6 +68,12 @@ def restore_runs(workspace: Workspace, runs: Sequence[Run], *, by: User) -> int:
     for uid in asked.trashed().values_list("uid", flat=True):
         record("run.untrash", by=by, workspace=workspace, subject=uid)
     return bring_back(asked.trashed())
+
+
+def undo_trash(workspace: Workspace, at: datetime, *, by: User) -> int:
+    """Bring back what this person put in the trash at that moment, as far as it is still there; how many came back."""
+    went = Run.objects.visible_to(by).in_workspace(workspace).trashed().filter(deleted_at=at, deleted_by=by)
+    return restore_runs(workspace, list(went), by=by)
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 from experiments import services
 from experiments.models import Experiment, Run
 from experiments.views.table import RunsTable
+from experiments.views.trash import moment_in_address
 from mlportal.errors import PortalError
 from mlportal.pages import WorkspaceRequest, workspace_view
 
@@ -52,7 +53,9 @@ def _tell(request: WorkspaceRequest, action: str, outcome: services.Outcome, pla
     done, refused = outcome.done, outcome.refused
     if done:
         to = f" to {place}" if action == "move" else ""
-        messages.success(request, f"{_runs(done)} {'is' if done == 1 else 'are'} {DONE[action]}{to}.")
+        undo = reverse("trash-undo", args=[request.workspace.name, moment_in_address(outcome.at)]) if outcome.at else ""
+        said = f"{_runs(done)} {'is' if done == 1 else 'are'} {DONE[action]}{to}."
+        messages.success(request, said, extra_tags=f"undo {undo}" if undo else "")
     if refused:
         named = " ".join(f"{one.name}: {one.message}" for one in refused[:NAMED])
         more = f" And {len(refused) - NAMED} more." if len(refused) > NAMED else ""

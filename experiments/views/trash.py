@@ -1,11 +1,13 @@
 """The trash of a workspace: what is in it, back out of it, and deleting for good."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from experiments import services
@@ -20,6 +22,7 @@ from mlportal.templatetags.portal import in_bytes
 LATEST = 5  # times that something was deleted for good
 NAMED = 20  # models and runs on the page that asks
 MOST = 1000  # runs that are chosen at once
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @require_safe
@@ -131,6 +134,28 @@ def run_restore(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResp
     services.untrash_run(run, by=request.user)
     messages.success(request, f"{run} is back.")
     return redirect(run)
+
+
+@require_POST
+@workspace_view
+def undo(request: WorkspaceRequest, workspace: str, moment: int) -> HttpResponse:
+    """Of the person's own: what went at that moment; back to the page on which it was asked for."""
+    try:
+        at = EPOCH + timedelta(microseconds=moment)
+    except OverflowError:
+        raise Http404 from None
+    if count := services.undo_trash(request.workspace, at, by=request.user):
+        messages.success(request, f"{count} {'run is' if count == 1 else 'runs are'} back.")
+    else:
+        messages.warning(request, "Nothing of that is in the trash any more.")
+    back = request.headers.get("Referer", "")
+    is_here = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+    return redirect(back if is_here else reverse("runs", args=[workspace]))
+
+
+def moment_in_address(at: datetime) -> int:
+    """Microseconds since 1970."""
+    return (at - EPOCH) // timedelta(microseconds=1)
 
 
 def _run(request: WorkspaceRequest, uid: str) -> Run:

@@ -53,6 +53,7 @@ ACTIONS = {
     "run-trash": "post trash/",
     "run-restore": "post trash/restore/",
     "trash-restore": "post trash/restore/",
+    "trash-undo": "post trash/restore/",
     "trash-purge": "post trash/purges/",
     "rule-delete": "delete retention/{number}/",
     "rule-apply": "post retention/{number}/apply/",

@@ -60,6 +60,27 @@ def test_a_run_goes_to_the_trash_and_the_message_takes_it_back(
     assert not Run.objects.trashed().exists()
 
 
+def test_the_message_takes_many_runs_back_and_no_others(
+    get: Ask, post: Ask, make_run: MakeRun, contributor: User, owner: User, reader: User, stranger: User
+) -> None:
+    before, *chosen = [make_run() for _ in range(3)]
+    child = make_run(parent=chosen[0])
+    post(contributor, f"runs/{before.uid}/trash/")
+    html = text(post(contributor, "runs/bulk/", action="trash", run=[run.uid for run in chosen], back="/w/lab/runs/"))
+    assert "2 runs are put in the trash." in html
+    (undo,) = re.findall(r'<form method="post" action="/w/lab/(trash/undo/\d+/)">', html)
+    trashed = set(Run.objects.trashed().values_list("pk", flat=True))
+    assert trashed == {before.pk, child.pk, *(run.pk for run in chosen)}
+    assert post(stranger, undo).status_code == 404
+    assert post(reader, undo).status_code == 403
+    assert "Nothing of that is in the trash" in text(post(owner, undo))  # it was not the owner who did it
+    assert set(Run.objects.trashed().values_list("pk", flat=True)) == trashed
+    assert "3 runs are back." in text(post(contributor, undo))
+    assert list(Run.objects.trashed()) == [before]
+    assert "Nothing of that is in the trash" in text(post(contributor, undo))
+    assert post(contributor, f"trash/undo/{9**30}/").status_code == 404
+
+
 def test_a_run_that_goes_on_is_not_offered_to_the_trash(
     get: Ask, post: Ask, make_run: MakeRun, contributor: User
 ) -> None:
