@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ PARTS = ("speed", "start", "memory", "update", "kill")
 def main(arguments: Sequence[str]) -> int:
     asked = _asked(arguments)
     load.required()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # what was started is in sessions of its own, and would go on
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     names = [name for name in [*asked.only, *asked.also] if name not in asked.skip]
     figures: list[Figure] = []
     measured: rounds.Measured = {}
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
                 server.start(model, folder / name)
                 server.check()
             except DidNotServe as error:
-                print(f"peer {name} failed: {error}")
+                print(f"{name} failed: {error}" if name == "ours" else f"peer {name} failed: {error}")
                 absent.append(name)
             else:
                 servers.append(server)

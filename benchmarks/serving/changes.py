@@ -104,4 +104,5 @@ def _told(loaded: Loaded) -> str:
     return (
         f"of {loaded.requests} requests from {CONNECTIONS} connections: {loaded.status} answered with an error, {loaded.wrong}"
         f" otherwise than right, {loaded.broken} not answered; the slowest took {loaded.most:.0f} ms"
+        + (f"; the first that was not right: {loaded.example}" if loaded.example else "")
     )

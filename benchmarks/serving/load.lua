@@ -13,9 +13,12 @@ wrk.body = read(os.getenv("BENCH_BODY"))
 local expected = os.getenv("BENCH_ANSWER")
 if expected then
   local right = read(expected)
-  wrong = 0
+  wrong, first = 0, nil
   response = function(status, headers, body)
-    if status ~= 200 or body ~= right then wrong = wrong + 1 end
+    if status ~= 200 or body ~= right then
+      wrong = wrong + 1
+      first = first or status .. " " .. body:sub(1, 300):gsub('[^ -~]', "?"):gsub('["\\]', "'")
+    end
   end
 end
 
@@ -23,11 +26,14 @@ local threads = {}
 setup = function(thread) table.insert(threads, thread) end
 
 done = function(summary, latency, requests)
-  local bad = 0
-  for _, thread in ipairs(threads) do bad = bad + (thread:get("wrong") or 0) end
+  local bad, example = 0, ""
+  for _, thread in ipairs(threads) do
+    bad = bad + (thread:get("wrong") or 0)
+    example = thread:get("first") or example
+  end
   local errors = summary.errors
   io.write(string.format(
-    '{"requests": %d, "seconds": %.6f, "p50": %.4f, "p99": %.4f, "most": %.4f, "status": %d, "broken": %d, "wrong": %d}\n',
+    '{"requests": %d, "seconds": %.6f, "p50": %.4f, "p99": %.4f, "most": %.4f, "status": %d, "broken": %d, "wrong": %d, "example": "%s"}\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    latency.max / 1e3, errors.status, errors.connect + errors.read + errors.write + errors.timeout, bad))
+    latency.max / 1e3, errors.status, errors.connect + errors.read + errors.write + errors.timeout, bad, example))
 end

@@ -39,7 +39,7 @@ class Call:
 @dataclass(frozen=True)
 class Loaded:
     """Milliseconds; `status` counts answers from 400 on, `broken` what had no whole answer, `wrong` other answers than
-    the one expected (where one was); `cpu` are the seconds of the processor that wrk itself took."""
+    the one expected (where one was), `example` is the first of those; `cpu` are the seconds of the processor that wrk itself took."""
 
     requests: int
     seconds: float
@@ -49,6 +49,7 @@ class Loaded:
     status: int
     broken: int
     wrong: int
+    example: str
     cpu: float
 
     @property

@@ -28,10 +28,13 @@ def judged(found: Measured) -> list[Figure]:
             figures.append(_rate(f"{load.name}.bare", ours.rate, middle["bare", load].rate, TIMES_BARE[load], "bare"))
     if measured:
         quickest = min(measured, key=lambda name: middle[name, ONE_AT_16].p50)
-        theirs, mine = middle[quickest, ONE_AT_16].p50, middle["ours", ONE_AT_16].p99
-        figures.append(Figure("one_row_16.p99", mine, theirs, "ms", peer=theirs, note=f"peer: the p50 of {quickest}"))
-    failed = sum(middle["ours", load].failed for load in LOADS)
-    figures.append(Figure("failed", failed, 0, "", note="requests of ours in all rounds"))
+        theirs, slow = middle[quickest, ONE_AT_16].p50, middle["ours", ONE_AT_16].p99
+        figures.append(Figure("one_row_16.p99", slow, theirs, "ms", peer=theirs, note=f"peer: the p50 of {quickest}"))
+    failed = {name: sum(middle[name, load].failed for load in LOADS) for name, _ in middle}
+    mine = failed.pop("ours")
+    figures.append(Figure("failed", mine, 0, "", note="requests of ours in all rounds"))
+    if failed:  # a peer that refuses what is asked may look fast
+        figures.append(Figure("failed_of_peers", sum(failed.values()), 0, "", note=f"{failed}"))
     return figures
 
 
