@@ -17,6 +17,7 @@ from models_registry.models import Deployment, GoldenReplay, ModelVersion, Revis
 from models_registry.serving.golden import RECORDED
 from models_registry.serving.supervisor import Supervisor
 from tests.models_registry.conftest import MakeRun, Register, until, wait_for_status
+from tests.models_registry.test_scripts_served import script as script
 from tests.models_registry.test_supervisor import IRIS, ask
 from tests.serving.conftest import FromSource
 
@@ -150,6 +151,33 @@ def test_nothing_is_recorded_where_that_is_switched_off_or_answers_are_never_the
     settings.GOLDEN_RECORD = False
     wait_for_status(services.deploy(iris_version, by=contributor), "Healthy")
     assert not dice.golden_requests.exists() and not iris_version.golden_requests.exists()
+
+
+ADDS = """
+import json
+
+def init():
+    pass
+
+def run(raw_data):
+    return {"result": [row[0] + NUMBER for row in json.loads(raw_data)["data"]]}
+"""
+
+
+def test_an_entry_script_owes_what_its_model_was_saved_with(
+    supervisor: Supervisor, iris_version: ModelVersion, contributor: User, script: Any
+) -> None:
+    request, answer = {"data": [[1], [2.5]]}, {"result": [2, 3.5]}
+    services.save_golden(iris_version, request, answer, method="run", name="adds one", by=contributor)
+    services.save_golden(iris_version, {"data": ROWS}, [7, 7], name="of the model alone", by=contributor)
+    made = services.deploy(iris_version, inference=script(ADDS.replace("NUMBER", "1")), by=contributor)
+    deployment = wait_for_status(made, "Healthy", "Failed")
+    assert deployment.status == "Healthy", deployment.failure + deployment.log
+    assert [(each["name"], each["passed"]) for each in GoldenReplay.objects.get().results] == [("adds one", True)]
+    services.update(deployment, inference=script(ADDS.replace("NUMBER", "2")), by=contributor)
+    wait_for_status(deployment, "Healthy", "Failed")
+    assert '\'adds one\' answers {"result": [3, 4.5]} instead of {"result": [2, 3.5]}' in deployment.failure
+    assert ask(deployment, request) == (200, answer)
 
 
 def test_golden_requests_come_with_the_model(make_run: MakeRun, iris_model: bytes, contributor: User) -> None:

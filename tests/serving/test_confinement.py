@@ -79,7 +79,7 @@ def test_children_that_together_have_too_much_end_with_the_replica(start: Start)
     until(lambda: replica.poll() is State.EXITED)
     assert replica.exit and replica.exit.out_of_memory
     assert replica.exit.reason.startswith("out of memory (") and replica.exit.reason.endswith(" MB of 419 MB)")
-    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"220 << 20" in _read(path)]
+    until(lambda: not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"220 << 20" in _read(path)])
 
 
 def _read(path: Path) -> bytes:
