@@ -22,7 +22,9 @@ from models_registry.models import (
     ReplicaMeasure,
     RequestLog,
     Revision,
+    ServiceLoad,
     ServiceMeasure,
+    ServiceReplica,
     ServiceTotal,
     ServingLease,
     TrainingSample,
@@ -158,6 +160,19 @@ class ServiceTotalAdmin(OfDeploymentAdmin):
 class ReplicaMeasureAdmin(OfDeploymentAdmin):
     list_display = ("at", "seconds", "deployment", "version", "replica", "memory_bytes")
     list_filter = ("seconds",)
+
+
+@admin.register(ServiceReplica)
+class ServiceReplicaAdmin(RecordAdmin):
+    list_display = ("deployment", "revision", "number", "state", "node", "pid", "memory_bytes", "restarts")
+    list_filter = ("state", "node")
+    list_select_related = ("deployment", "revision")
+    search_fields = ("deployment__name", "revision__label")
+
+
+@admin.register(ServiceLoad)
+class ServiceLoadAdmin(OfDeploymentAdmin):
+    list_display = ("deployment", "gateway", "at", "in_flight")
 
 
 @admin.register(ServingLease)

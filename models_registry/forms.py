@@ -59,6 +59,36 @@ class VersionForm(forms.Form):
         return cls(initial={"description": version.description, "tags": lines_of(version.tags)})
 
 
+class ScalingForm(forms.Form):
+    """How many replicas; the service judges, and its words are shown."""
+
+    min_replicas = forms.IntegerField(
+        min_value=1, label="At least", widget=forms.NumberInput(attrs={"class": "form-control", "min": 1})
+    )
+    max_replicas = forms.IntegerField(
+        min_value=1,
+        label="At most",
+        help_text="The same number: always so many. A larger one: more while many requests come at once.",
+        widget=forms.NumberInput(attrs={"class": "form-control", "min": 1}),
+    )
+    autoscale_target_utilization = forms.IntegerField(
+        min_value=1,
+        label="Another one when each is busy for more than (%)",
+        help_text="70 means 0.7 requests at once for each replica.",
+        widget=forms.NumberInput(attrs={"class": "form-control", "min": 1}),
+    )
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> "ScalingForm":
+        return cls(
+            initial={
+                "min_replicas": deployment.min_replicas,
+                "max_replicas": deployment.max_replicas,
+                "autoscale_target_utilization": deployment.target_utilization,
+            }
+        )
+
+
 class ServiceForm(forms.Form):
     """What people say of a service, and who may call it."""
 

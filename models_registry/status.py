@@ -1,4 +1,4 @@
-"""The statuses of a deployment and the table of legal moves. The names are Azure's, plus Stopped."""
+"""The statuses of a deployment and the table of legal moves. The names are Azure's, plus Stopped. And what a replica is."""
 
 from collections.abc import Mapping
 
@@ -27,4 +27,26 @@ DEPLOYMENT_COLOURS: Mapping[DeploymentStatus, str] = {
     D.UNHEALTHY: "orange",
     D.FAILED: "red",
     D.STOPPED: "secondary",
+}
+
+
+class ReplicaState(models.TextChoices):
+    PREPARING = "preparing", "Preparing"
+    STARTING = "starting", "Starting"
+    READY = "ready", "Ready"
+    SILENT = "silent", "Does not answer"
+    WAITING = "waiting", "Starts again"
+    FAILED = "failed", "Given up"
+    LEAVING = "leaving", "Leaving"
+
+
+R = ReplicaState
+REPLICA_COLOURS: Mapping[ReplicaState, str] = {
+    R.PREPARING: "blue",
+    R.STARTING: "blue",
+    R.READY: "green",
+    R.SILENT: "orange",
+    R.WAITING: "orange",
+    R.FAILED: "red",
+    R.LEAVING: "secondary",
 }

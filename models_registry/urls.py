@@ -28,6 +28,7 @@ urlpatterns = [
     path("deployments/<str:name>/keys/regenerate/", deployments.regenerate_key, name="deployment-regenerate-key"),
     path("deployments/<str:name>/redeploy/", deployments.redeploy, name="deployment-redeploy"),
     path("deployments/<str:name>/accept-changes/", golden.accept, name="deployment-accept-changes"),
+    path("deployments/<str:name>/scale/", deployments.scale, name="deployment-scale"),
     path("deployments/<str:name>/edit/", deployments.edit, name="deployment-edit"),
     path("deployments/<str:name>/stop/", deployments.stop, name="deployment-stop"),
     path("deployments/<str:name>/start/", deployments.start, name="deployment-start"),

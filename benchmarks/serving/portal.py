@@ -11,6 +11,7 @@ import json
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.request import Request
@@ -108,7 +109,7 @@ class Ours(Server):
 
     def replica(self, service: str) -> int:
         """The process that answers."""
-        return int(self._until(service, lambda found: (found["replica"] or {}).get("pid"))["replica"]["pid"])
+        return _pid(self._until(service, lambda found: _pid(found))) or 0
 
     def redeploy(self, service: str, version: int) -> None:
         """Returns when that version answers."""
@@ -120,7 +121,7 @@ class Ours(Server):
         """Returns when another process answers in place of the one that ended."""
         self._until(
             service,
-            lambda found: found["status"] == "Healthy" and (found["replica"] or {}).get("pid") not in (None, pid),
+            lambda found: found["status"] == "Healthy" and _pid(found) not in (None, pid),
         )
 
     def delete(self, service: str) -> None:
@@ -159,3 +160,8 @@ class Ours(Server):
         http_send(request).close()
         entry = {"path": "model.joblib", "sha256": hashlib.sha256(content).hexdigest()}
         self.client.post("models/", {"name": NAME, "entries": [entry], "environment": environment})
+
+
+def _pid(found: Mapping[str, Any]) -> int | None:
+    """Of the newest replica that answers: those of a version before it may stand by."""
+    return next((replica["pid"] for replica in reversed(found["replicas"]) if replica["state"] == "ready"), None)

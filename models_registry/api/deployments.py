@@ -5,7 +5,7 @@ from typing import IO, Any
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -29,7 +29,7 @@ from models_registry.api.serializers import (
     RequestLogSerializer,
 )
 from models_registry.filters import DeploymentFilter
-from models_registry.models import Deployment, DeploymentEvent, ModelVersion, RequestLog
+from models_registry.models import Deployment, DeploymentEvent, ModelVersion, RequestLog, ServiceReplica
 from models_registry.services.keys import pair_of
 from models_registry.serving.asgi import score
 from models_registry.serving.portal_routes import told
@@ -208,7 +208,8 @@ def deployments_of(view: ApiView) -> QuerySet[Deployment]:
         "created_by",
         "golden_replay__refused",
     )
-    return related.prefetch_related("revision__parts__version__model")
+    replicas = Prefetch("replicas", ServiceReplica.objects.select_related("revision").defer("log"))
+    return related.prefetch_related("revision__parts__version__model", replicas)
 
 
 def deployment_of(view: ApiView) -> Deployment:

@@ -10,6 +10,7 @@ from mlportal.api.fields import BIGGEST, Input, TextMap
 from models_registry.models.registry import Framework, Stage
 from models_registry.services.checks import MAX_DESCRIPTION, MAX_TAGS
 from models_registry.services.keys import SLOTS
+from models_registry.services.scaling import MOST_REFRESH, MOST_UTILIZATION
 
 
 class RegisterInput(Input):
@@ -108,6 +109,23 @@ class InferenceInput(Input):
     environment_variables = TextMap(default=dict)
 
 
+class ScalingInput(Input):
+    """A number of `replicas`, or from `min_replicas` to `max_replicas` by load. What is left out stays."""
+
+    replicas = serializers.IntegerField(min_value=1, max_value=BIGGEST, required=False, help_text="A fixed number")
+    min_replicas = serializers.IntegerField(min_value=1, max_value=BIGGEST, required=False)
+    max_replicas = serializers.IntegerField(min_value=1, max_value=BIGGEST, required=False)
+    autoscale_target_utilization = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_UTILIZATION,
+        required=False,
+        help_text="Percent of a replica (70): more than 0.7 requests at once for each replica start another one",
+    )
+    autoscale_refresh_seconds = serializers.IntegerField(
+        min_value=1, max_value=MOST_REFRESH, required=False, help_text="How often the load is looked at (1)"
+    )
+
+
 class DeployInput(Input):
     """One model as `model` and `version`, or several (or none) as `models`."""
 
@@ -130,6 +148,7 @@ class DeployInput(Input):
     accept_changes = serializers.BooleanField(
         default=False, help_text="Make it live though golden requests are answered otherwise"
     )
+    scaling = ScalingInput(required=False)
     overwrite = serializers.BooleanField(default=False, help_text="Redeploy the service of this name if there is one")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -153,6 +172,7 @@ class DeploymentChange(Input):
     accept_changes = serializers.BooleanField(
         required=False, help_text="Make it live though golden requests are answered otherwise"
     )
+    scaling = ScalingInput(required=False)
 
 
 class RedeployInput(Input):

@@ -15,9 +15,10 @@ from models_registry.models import (
     RegisteredModel,
     RequestLog,
     Revision,
+    ServiceReplica,
 )
 from models_registry.services import example_request
-from models_registry.status import DeploymentStatus
+from models_registry.status import DeploymentStatus, ReplicaState
 
 
 class ModelFileSerializer(serializers.ModelSerializer[ModelFile]):
@@ -244,15 +245,50 @@ class ReplicaLimitsSerializer(serializers.Serializer[Any]):
     processors = serializers.ListField(child=serializers.IntegerField())
 
 
-class ReplicaSerializer(serializers.Serializer[Any]):
-    """The process that answers; empty while there is none."""
+class ReplicaSerializer(serializers.ModelSerializer[ServiceReplica]):
+    """A process that answers, or is to."""
 
-    pid = serializers.IntegerField(allow_null=True, required=False)
-    node = serializers.CharField(required=False)
-    started_at = serializers.DateTimeField(allow_null=True, required=False)
-    memory_bytes = serializers.IntegerField(allow_null=True, required=False)
-    restarts = serializers.IntegerField(required=False)
-    limits = ReplicaLimitsSerializer(allow_null=True, required=False)
+    version = serializers.CharField(source="revision.label")
+    state = serializers.ChoiceField(choices=ReplicaState.choices)
+    limits = ReplicaLimitsSerializer(allow_null=True)
+
+    class Meta:
+        model = ServiceReplica
+        fields = [
+            "version",
+            "number",
+            "state",
+            "node",
+            "pid",
+            "started_at",
+            "memory_bytes",
+            "restarts",
+            "problem",
+            "limits",
+        ]
+
+
+class ScalingSerializer(serializers.ModelSerializer[Deployment]):
+    """How many replicas it has: as many as `min_replicas`, or up to `max_replicas` by its load."""
+
+    autoscale_enabled = serializers.BooleanField(source="scales")
+    autoscale_target_utilization = serializers.IntegerField(
+        source="target_utilization", help_text="Percent of a replica: at 70, more than 0.7 requests at once start one"
+    )
+    autoscale_refresh_seconds = serializers.IntegerField(source="refresh_seconds")
+    reason = serializers.CharField(source="scaling", help_text="Of the last change of their number")
+
+    class Meta:
+        model = Deployment
+        fields = [
+            "min_replicas",
+            "max_replicas",
+            "desired_replicas",
+            "autoscale_enabled",
+            "autoscale_target_utilization",
+            "autoscale_refresh_seconds",
+            "reason",
+        ]
 
 
 class InferenceSerializer(serializers.Serializer[Any]):
@@ -302,8 +338,9 @@ class DeploymentSerializer(DeploymentRowSerializer):
     memory_gb = serializers.FloatField(
         source="revision.memory_gb", allow_null=True, help_text="Null: what the models ask for"
     )
-    replica = ReplicaSerializer()
     golden = GoldenReplaySerializer(source="golden_replay", default=None, allow_null=True)
+    replicas = ReplicaSerializer(many=True)
+    scaling = ScalingSerializer(source="*")
     signature = serializers.DictField(allow_null=True, help_text="What the model or the script says of itself")
     example = serializers.SerializerMethodField()
 
@@ -313,8 +350,9 @@ class DeploymentSerializer(DeploymentRowSerializer):
             "inference",
             "cpu",
             "memory_gb",
-            "replica",
             "golden",
+            "replicas",
+            "scaling",
             "signature",
             "example",
         ]

@@ -4,6 +4,7 @@ from models_registry.models.deployments import Deployment, DeploymentEvent, Requ
 from models_registry.models.golden import GoldenReplay, GoldenRequest
 from models_registry.models.monitoring import ReplicaMeasure, ServiceMeasure, ServiceTotal
 from models_registry.models.registry import ModelAlias, ModelFile, ModelVersion, RegisteredModel, Stage
+from models_registry.models.replicas import ServiceLoad, ServiceReplica
 from models_registry.models.revisions import Part, Revision
 from models_registry.models.samples import TrainingSample
 from models_registry.models.serving import ServingLease
@@ -21,7 +22,9 @@ __all__ = [
     "ReplicaMeasure",
     "RequestLog",
     "Revision",
+    "ServiceLoad",
     "ServiceMeasure",
+    "ServiceReplica",
     "ServiceTotal",
     "ServingLease",
     "Stage",

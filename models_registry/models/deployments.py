@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
@@ -36,16 +38,34 @@ class Deployment(models.Model):
     live_revision = models.ForeignKey(
         Revision, models.RESTRICT, null=True, related_name="answers_for", help_text="What answers"
     )
-    socket = models.TextField(blank=True, help_text="Where the replica that answers listens")
-    signature = models.JSONField(
-        null=True, help_text="What the model worker says of its model: methods, features, example"
+    candidate = models.ForeignKey(
+        Revision, models.RESTRICT, null=True, related_name="tried_by", help_text="A second version that gets a share"
     )
+    candidate_percent = models.PositiveSmallIntegerField(default=0, help_text="Its share of the requests")
+    mirror_percent = models.PositiveSmallIntegerField(
+        default=0, help_text="Share of the other requests that it gets a copy of; its answers reach nobody"
+    )
+    standby = models.ForeignKey(
+        Revision,
+        models.SET_NULL,
+        null=True,
+        related_name="stands_by_for",
+        help_text="What answered before, still there",
+    )
+    standby_until = models.DateTimeField(null=True)
+    min_replicas = models.PositiveIntegerField(default=1, help_text="The same as the most: a fixed number")
+    max_replicas = models.PositiveIntegerField(default=1)
+    target_utilization = models.PositiveIntegerField(
+        default=70, help_text="Percent of a replica: 70 is 0.7 requests at once for each; more have another one started"
+    )
+    refresh_seconds = models.PositiveIntegerField(default=1, help_text="How often the load is looked at")
+    desired_replicas = models.PositiveIntegerField(default=1, help_text="What the supervisor makes of the load")
+    scaling = models.TextField(blank=True, help_text="Why it is that number, for a person")
     auth_enabled = models.BooleanField(default=True)
     primary_nonce = models.CharField(max_length=32, default=new_uid, editable=False)
     secondary_nonce = models.CharField(max_length=32, default=new_uid, editable=False)
     failure = models.TextField(blank=True, help_text="Why it is not healthy, for a person")
     log = models.TextField(blank=True, help_text="The last lines that the model worker wrote")
-    replica = models.JSONField(default=dict, help_text="{pid, node, started_at, memory_bytes, restarts}")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -67,6 +87,15 @@ class Deployment(models.Model):
     @property
     def scoring_path(self) -> str:
         return f"/services/{self.name}/score"
+
+    @property
+    def signature(self) -> dict[str, Any] | None:
+        """What the model worker says of the model that answers: methods, features, example."""
+        return (self.live_revision or self.revision).signature
+
+    @property
+    def scales(self) -> bool:
+        return self.min_replicas < self.max_replicas
 
     @property
     def colour(self) -> str:

@@ -13,13 +13,21 @@ LABEL_CHARACTERS = 300
 class RevisionQuerySet(models.QuerySet["Revision"]):
     def unused(self, workspace: Workspace) -> Self:
         """Those of the workspace that are neither wanted nor answer any more, nor wait for a person's word."""
-        return self.filter(workspace=workspace, wanted_by=None, answers_for=None, refused_for=None)
+        return self.filter(
+            workspace=workspace,
+            wanted_by=None,
+            answers_for=None,
+            tried_by=None,
+            stands_by_for=None,
+            refused_for=None,
+        )
 
 
 class Revision(models.Model):
     """What a service is made of: models, perhaps a script that answers with them, and where they run.
 
-    A row is never changed: another wish is another row. Unused ones are deleted, so that they hold on to no model.
+    A row is never changed but for what is found out of it: another wish is another row. Unused ones are deleted, so
+    that they hold on to no model.
     """
 
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
@@ -33,6 +41,9 @@ class Revision(models.Model):
     cpu = models.FloatField(null=True, help_text="Cores of a replica; empty: what its models ask for")
     memory_gb = models.FloatField(null=True, help_text="Gigabytes of a replica; empty: what its models ask for")
     accept_changes = models.BooleanField(default=False, help_text="It answers though golden requests answer otherwise")
+    signature = models.JSONField(
+        null=True, help_text="What a model worker says of it: methods, features, example; null until one has answered"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = RevisionQuerySet.as_manager()

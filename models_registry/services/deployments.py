@@ -20,9 +20,11 @@ from models_registry.models.deployments import service_name
 from models_registry.services import journal
 from models_registry.services.checks import pairs
 from models_registry.services.revisions import NO_INFERENCE, Inference, inference_of, make_revision
+from models_registry.services.scaling import LIMITS, said_of, scaling_fields
 from models_registry.status import DeploymentStatus
 
 RUNS = frozenset({DeploymentStatus.TRANSITIONING, DeploymentStatus.HEALTHY, DeploymentStatus.UNHEALTHY})
+SCALING = frozenset(name for name, _ in LIMITS.values())
 NAME_CHARACTERS = 32
 MAX_DESCRIPTION = 500
 
@@ -45,6 +47,7 @@ def deploy(
     inference: Inference = NO_INFERENCE,
     overwrite: bool = False,
     accept_changes: bool = False,
+    scaling: Mapping[str, int] | None = None,
     by: User,
 ) -> Deployment:
     """A service of these models; without a name it gets the proposed one. `workspace` is needed without a model.
@@ -64,6 +67,7 @@ def deploy(
     except ValidationError as error:
         raise BadInput(f"{name!r} cannot name a service: {error.message}", field="name") from None
     said = {"description": _description(description), "tags": pairs(tags or {}, "tags"), "auth_enabled": auth_enabled}
+    said |= scaling_fields(scaling or {})
     there = Deployment.objects.filter(workspace=workspace, name=name).first() if overwrite else None
     if there is not None:
         _make_of(there, revision, by=by, **said)
@@ -119,6 +123,7 @@ def update(
     versions: Sequence[ModelVersion] | None = None,
     inference: Inference | None = None,
     accept_changes: bool = False,
+    scaling: Mapping[str, int] | None = None,
     by: User,
 ) -> None:
     """Change what is given; None leaves a thing as it is. Other models, or another way to serve them, are a redeployment.
@@ -133,6 +138,8 @@ def update(
         said["tags"] = pairs(tags, "tags")
     if auth_enabled is not None:
         said["auth_enabled"] = auth_enabled
+    if scaling:
+        said |= scaling_fields(scaling, least=deployment.min_replicas, most=deployment.max_replicas)
     if versions is not None or inference is not None:
         _make_of(deployment, _changed(deployment.revision, versions, inference, by, accept_changes), by=by, **said)
         return
@@ -141,6 +148,9 @@ def update(
         return
     key = {True: "callers need a key", False: "callers need no key"}.get(changed.get("auth_enabled"))  # type: ignore[arg-type]
     reasons = [f"{field} changed" for field in ("description", "tags") if field in changed] + ([key] if key else [])
+    if changed.keys() & SCALING:
+        low, high = (changed.get(name, getattr(deployment, name)) for name in ("min_replicas", "max_replicas"))
+        reasons.append(said_of(low, high))
     journal.note(deployment, ", ".join(reasons), by=by, **changed)
     record("deployment.update", by=by, workspace=deployment.workspace, subject=deployment, changed=sorted(changed))
 
@@ -165,8 +175,6 @@ def _changed(
 
 def _make_of(deployment: Deployment, revision: Revision, *, by: User, **said: Any) -> None:
     workspace = deployment.workspace
-    if deployment.live_revision_id is None:
-        said["signature"] = None  # of what it was made of before
     journal.ask(
         deployment,
         DeploymentStatus.TRANSITIONING,
@@ -200,9 +208,9 @@ def stop(deployment: Deployment, *, by: User) -> None:
         "stopped",
         by=by,
         wanted=False,
-        socket="",
         live_revision=None,
-        replica={},
+        standby=None,
+        standby_until=None,
         failure="",
     )
     Revision.objects.unused(deployment.workspace).delete()

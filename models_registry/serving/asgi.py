@@ -14,6 +14,7 @@ from django.http.request import split_domain_port, validate_host
 from models_registry.serving.gateway import Gateway, Limits
 from models_registry.serving.gateway.errors import WrongHost
 from models_registry.serving.gateway.http import Receive, Scope, Send, error_answer, header, send_answer
+from models_registry.serving.load import LoadMeter
 from models_registry.serving.portal_routes import PortalRecorder, PortalRoutes, RequestBuffer
 
 requests = RequestBuffer()
@@ -26,8 +27,10 @@ class Mounted:
 
     gateway: Gateway
     routes: PortalRoutes
+    meter: LoadMeter
 
     def close(self) -> None:
+        self.meter.close()
         self.gateway.close()
         self.routes.close()
 
@@ -51,7 +54,7 @@ def mounted() -> Mounted:
             batch_rows=settings.SERVICE_BATCH_ROWS,
         )
         gateway = Gateway(routes, PortalRecorder(requests), limits)
-        _mounted[loop] = Mounted(gateway, routes)
+        _mounted[loop] = Mounted(gateway, routes, LoadMeter(lambda: gateway.dispatcher.inside, routes.thread))
     return _mounted[loop]
 
 
@@ -67,6 +70,7 @@ async def gateway_application(scope: Scope, receive: Receive, send: Send) -> Non
             text = f"The portal is not called {given[:200]}; an administrator can allow it (MLPORTAL_ALLOWED_HOSTS)"
             await send_answer(send, error_answer(WrongHost(text)))
             return
+        here.meter.wake()
         name = _service_in(scope["path"].removeprefix(scope.get("root_path", "")))
         if not here.routes.is_ready_for(name):
             await here.routes.be_ready_for(name)

@@ -64,6 +64,10 @@ class Lease:
         self._renew_at = now + settings.LEASE_SECONDS / 4
         return bool(kept)
 
+    def holds(self) -> bool:
+        """Whether it still is this one's; nobody takes it before the end of the transaction."""
+        return bool(ServingLease.objects.filter(pk=ONLY_ROW, token=self.token).update(token=self.token))
+
     def give_back(self) -> None:
         ServingLease.objects.filter(pk=ONLY_ROW, token=self.token).update(until=None)
 

@@ -7,6 +7,8 @@ import logging
 import shutil
 import tempfile
 import threading
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from models_registry.services import main_file
 logger = logging.getLogger(__name__)
 BUILD_POLL_SECONDS = 0.5
 LOG_CHARACTERS = 16_384
+_LAYING_OUT: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 CODE, MODELS = "code", "azureml-models"
 
 
@@ -98,6 +101,13 @@ def lay_out(revision: Revision, root: Path) -> Path:
     """The folder `root/<revision>` with all files of the revision, whole and verified."""
     folder = root / str(revision.pk)
     files = _files(revision)
+    with _LAYING_OUT[revision.pk]:  # its replicas start at once
+        _lay_out(revision, folder, files)
+    return folder
+
+
+def _lay_out(revision: Revision, folder: Path, files: Mapping[str, str]) -> None:
+    root = folder.parent
     if not all(_is_there(folder / path, digest) for path, digest in files.items()):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=root, prefix=f".draft-{revision.pk}-"))
@@ -109,7 +119,6 @@ def lay_out(revision: Revision, root: Path) -> Path:
             draft.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    return folder
 
 
 def _files(revision: Revision) -> dict[str, str]:

@@ -7,26 +7,27 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Prefetch, Subquery
 
 from mlportal.node import node_name
 from mlportal.texts import storable
-from models_registry.models import Deployment, ModelVersion, RequestLog
+from models_registry.models import Deployment, ModelVersion, RequestLog, Revision, ServiceReplica
 from models_registry.services.keys import is_key, pair_of
 from models_registry.services.monitoring import keep_measures
 from models_registry.services.requests import keep_requests
 from models_registry.services.schema import described
 from models_registry.serving.gateway import RequestRecord, Route, Target
 from models_registry.serving.measuring import Measures
-from models_registry.status import DeploymentStatus
+from models_registry.status import DeploymentStatus, ReplicaState
 
 logger = logging.getLogger(__name__)
 FRESH_SECONDS = 0.5
@@ -58,7 +59,7 @@ class PortalRoutes:
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         # A thread of its own: slow pages must not keep requests from finding their service.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="routes")
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="routes")
 
     def lookup(self, workspace: str | None, name: str) -> Route | None:
         if time.monotonic() - self._read_at > FRESH_SECONDS:
@@ -81,8 +82,8 @@ class PortalRoutes:
             await asyncio.shield(self._start_reading())
 
     def close(self) -> None:
-        self._thread.submit(connection.close)
-        self._thread.shutdown()
+        self.thread.submit(connection.close)
+        self.thread.shutdown()
 
     def _start_reading(self) -> asyncio.Task[None]:
         if self._reading is None or self._reading.done():
@@ -92,7 +93,7 @@ class PortalRoutes:
     async def _read(self) -> None:
         began = time.monotonic()
         try:
-            routes = await asyncio.get_running_loop().run_in_executor(self._thread, read_routes)
+            routes = await asyncio.get_running_loop().run_in_executor(self.thread, read_routes)
         except DatabaseError as error:  # what is known goes on being served
             logger.warning("The database does not answer: %s", error)
         else:
@@ -103,32 +104,21 @@ class PortalRoutes:
 def read_routes() -> list[Route]:
     """Every service that there is, those that are stopped too: they answer 503, not 404."""
     close_old_connections()
-    rows = Deployment.objects.select_related("workspace", "revision", "live_revision").defer("log")
+    replicas = Prefetch("replicas", ServiceReplica.objects.exclude(socket="").defer("log", "problem"))
+    rows = Deployment.objects.select_related("workspace", "revision", "live_revision", "candidate")
     models = ModelVersion.objects.filter(parts__revision=OuterRef("live_revision")).order_by()
-    return [
-        route_of(row, getattr(row, "real_row", None))
-        for row in rows.annotate(real_row=Subquery(models.values("example")[:1]))
-    ]
+    rows = rows.annotate(real_row=Subquery(models.values("example")[:1])).prefetch_related(replicas)
+    return [route_of(row, getattr(row, "real_row", None)) for row in rows.defer("log")]
 
 
 def route_of(deployment: Deployment, real_row: Mapping[str, Any] | None = None) -> Route:
     pair = pair_of(deployment)
-    answering = deployment.live_revision if deployment.live_revision is not None else deployment.revision
-    node = deployment.replica.get("node")
+    replicas = list(deployment.replicas.all()) if deployment.wanted else []
+    node = next((replica.node for replica in replicas), "")
     return Route(
         deployment_id=str(deployment.pk),
         name=deployment.name,
-        targets=[
-            Target(
-                revision=str(answering.pk),
-                version=str(answering),
-                replicas=[Path(deployment.socket)] if deployment.wanted and deployment.socket else [],
-                describe=described(deployment.signature or {}, real_row)
-                if deployment.live_revision is not None
-                else {},
-                has_script=bool(answering.entry_script),
-            )
-        ],
+        targets=targets_of(deployment, replicas, real_row),
         authorize=lambda header: is_key(header, pair),
         auth_enabled=deployment.auth_enabled,
         workspace=deployment.workspace.name,
@@ -136,6 +126,34 @@ def route_of(deployment: Deployment, real_row: Mapping[str, Any] | None = None) 
         trouble=deployment.failure if deployment.status == DeploymentStatus.UNHEALTHY else "",
         closed=CLOSED.get(deployment.status, "").format(deployment.name),
         elsewhere=node if node and node != node_name() else "",
+    )
+
+
+def targets_of(
+    deployment: Deployment, replicas: Sequence[ServiceReplica], real_row: Mapping[str, Any] | None
+) -> list[Target]:
+    """The revision that answers; beside it the one that is coming, where the replicas change one by one."""
+    live, coming = deployment.live_revision, deployment.revision
+    main = live if live is not None else coming
+    if main == coming or settings.SERVICE_SURGE:
+        return [target_of(main, replicas, real_row)]
+    pair = [target_of(main, replicas, real_row), target_of(coming, replicas, real_row)]
+    return [replace(target, weight=len(target.replicas)) for target in pair]
+
+
+def target_of(
+    revision: Revision, replicas: Sequence[ServiceReplica], real_row: Mapping[str, Any] | None, weight: int = 100
+) -> Target:
+    own = [replica for replica in replicas if replica.revision_id == revision.pk]
+    # One that leaves or is silent is asked where there is no other: what was read may be a moment old.
+    ready = [replica for replica in own if replica.state == ReplicaState.READY] or own
+    return Target(
+        revision=str(revision.pk),
+        version=str(revision),
+        replicas=[Path(replica.socket) for replica in ready],
+        describe=described(revision.signature or {}, real_row),
+        has_script=bool(revision.entry_script),
+        weight=weight,
     )
 
 

@@ -1,21 +1,29 @@
-"""One deployment's workers: the revision that is wanted, beside it the one that still answers, and those that leave."""
+"""One deployment's workers: those of the revision that is wanted, of the one that still answers, and those that leave."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+from django.utils import timezone
+
 from models_registry.models import Deployment, Revision
+from models_registry.serving.fleets import Fleet
 from models_registry.serving.replica import Backoff
-from models_registry.serving.workers import Phase, Worker
-from models_registry.status import DeploymentStatus
+from models_registry.serving.scaling import Scaler
+from models_registry.serving.workers import Worker
+from models_registry.status import DeploymentStatus, ReplicaState
 
 S = DeploymentStatus
 # For this long after a switch requests still come to the old worker: gateways look for a new address every second.
 LEAVE_SECONDS = 2.0
+Plan = dict[int, tuple[Revision, int]]
+Key = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +43,84 @@ class Slot:
     new_backoff: Callable[[], Backoff]
     drain_seconds: float
 
-    workers: dict[int, Worker] = field(default_factory=dict)  # by revision
+    fleets: dict[int, Fleet] = field(default_factory=dict)  # by revision
     leaving: list[tuple[float, Worker]] = field(default_factory=list)
+    scaler: Scaler = field(init=False)
+    # The rows of its replicas, as they are: their keys in the table, and what they say.
+    written: dict[Key, tuple[int | None, dict[str, Any]]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.scaler = Scaler(self.deployment.desired_replicas)
 
     @property
     def is_empty(self) -> bool:
-        return not self.workers and not self.leaving
+        return not self.fleets and not self.leaving
 
     def revisions(self) -> set[int]:
-        return set(self.workers) | {worker.revision.pk for _, worker in self.leaving}
+        return set(self.fleets) | {worker.revision.pk for _, worker in self.leaving}
 
-    def tick(self, *, closing: bool = False) -> Report | None:
+    def tick(self, *, closing: bool = False, load: float = 0.0) -> Report | None:
         """Make the workers what the deployment's row asks for; what to write into the row.
 
-        `closing` ends them all, at once: there is no switch whose callers would need time.
+        `load` is how many requests it had at once lately. `closing` ends all workers, at once: there is no switch whose
+        callers would need time.
         """
         row = self.deployment
         wanted = row.wanted and row.status not in (S.STOPPED, S.FAILED) and not closing
-        self._arrange([row.revision, row.live_revision] if wanted else [])
+        self.scaler.look(row, load, time.monotonic())
+        self._arrange(self._plan() if wanted else {})
         self._see_off(closing)
-        for worker in self.workers.values():
-            worker.tick()
+        for fleet in self.fleets.values():
+            for worker in fleet.workers.values():
+                worker.tick()
         return self._report() if wanted else None
 
-    def _arrange(self, wanted: list[Revision | None]) -> None:
-        revisions = {revision.pk: revision for revision in wanted if revision is not None}
-        for pk in self.workers.keys() - revisions.keys():
-            self.leaving.append((time.monotonic() + LEAVE_SECONDS, self.workers.pop(pk)))
-        for pk, revision in revisions.items():
-            if pk not in self.workers:
-                log = self.folder / "logs" / f"{self.deployment.uid}-{pk}.log"
-                scratch = self.folder / "scratch" / self.deployment.uid
-                self.workers[pk] = Worker(revision, log, scratch, self.next_socket, self.new_backoff())
+    def replicas(self) -> dict[Key, dict[str, Any]]:
+        """{(revision, number): what the row of that replica ought to say}."""
+        staying = [worker for fleet in self.fleets.values() for worker in fleet.workers.values()]
+        rows = {
+            (worker.revision.pk, worker.number): {"state": ReplicaState.LEAVING, **asdict(worker.facts())}
+            for _, worker in self.leaving
+        }
+        return rows | {
+            (worker.revision.pk, worker.number): {"state": worker.state, **asdict(worker.facts())} for worker in staying
+        }
+
+    def _plan(self) -> Plan:
+        row, many = self.deployment, self.scaler.desired
+        plan: Plan = {}
+
+        def have(revision: Revision | None, count: int) -> None:
+            if revision is not None:
+                plan.setdefault(revision.pk, (revision, count))
+
+        new = self.fleets.get(row.revision_id)
+        if row.live_revision is None or row.live_revision_id == row.revision_id or settings.SERVICE_SURGE:
+            have(row.revision, many)
+            have(row.live_revision, many)
+        else:  # one more than usual: each that is ready has an old one leave
+            ready = len(new.answering) if new else 0
+            have(row.revision, min(ready + 1, many))
+            have(row.live_revision, max(many - ready, 1))
+        have(row.candidate, max(1, -(-many * row.candidate_percent // 100)))
+        if row.standby_id in self.fleets:  # nobody starts it anew
+            have(row.standby, self.fleets[row.standby_id].count)
+        return plan
+
+    def _arrange(self, plan: Plan) -> None:
+        leave_at = time.monotonic() + LEAVE_SECONDS
+        for pk in self.fleets.keys() - plan.keys():
+            self.leaving += [(leave_at, worker) for worker in self.fleets.pop(pk).workers.values()]
+        for pk, (revision, count) in plan.items():
+            fleet = self.fleets.setdefault(pk, Fleet(revision, self._make))
+            taken = {worker.number for _, worker in self.leaving if worker.revision.pk == pk}
+            self.leaving += [(leave_at, worker) for worker in fleet.resize(count, taken)]
+
+    def _make(self, revision: Revision, number: int) -> Worker:
+        name = f"{self.deployment.uid}-{revision.pk}-{number}"
+        log = self.folder / "logs" / f"{name}.log"
+        scratch = self.folder / "scratch" / self.deployment.uid
+        return Worker(revision, log, scratch, self.next_socket, self.new_backoff(), number)
 
     def _see_off(self, closing: bool) -> None:
         self.leaving = [(leave_at, worker) for leave_at, worker in self.leaving if not worker.has_ended]
@@ -76,42 +130,56 @@ class Slot:
 
     def _report(self) -> Report:
         row = self.deployment
-        new = self.workers[row.revision_id]
-        live = row.live_revision_id
-        old = self.workers.get(live) if live is not None and live != row.revision_id else None
-        if new.answers:
-            return self._healthy(new)
-        if new.phase is Phase.GIVEN_UP:
-            if old is not None and old.phase is not Phase.GIVEN_UP:
-                return self._back_to(old, new)
-            return self._failed(new)
-        serving = old if old is not None and old.answers else None
-        facts, log = new.facts()
-        fields = {"socket": serving.socket if serving else "", "replica": facts, "log": log}
-        if new.problem and serving is None:
-            return Report(S.UNHEALTHY, new.problem, {**fields, "failure": new.problem})
-        return Report(S.TRANSITIONING, f"{new.revision} is being started", fields)
+        new = self.fleets[row.revision_id]
+        old = self.fleets[row.live_revision_id] if row.live_revision_id not in (None, row.revision_id) else None
+        report = self._steady(new) if old is None else self._updating(new, old)
+        report.fields.update(desired_replicas=self.scaler.desired, scaling=self.scaler.reason)
+        if row.standby_id is not None and "standby" not in report.fields:
+            fleet = self.fleets.get(row.standby_id)
+            over = row.standby_until is None or row.standby_until <= timezone.now()
+            if over or fleet is None or not fleet.answering:
+                report.fields.update(standby=None, standby_until=None)
+        return report
 
-    def _healthy(self, new: Worker) -> Report:
+    def _steady(self, new: Fleet) -> Report:
         row = self.deployment
-        facts, log = new.facts()
-        fields = {"socket": new.socket, "live_revision": new.revision, "signature": new.signature, "replica": facts}
-        if new.is_silent:
-            silent = f"{new.revision} does not answer"
-            return Report(S.UNHEALTHY, silent, {**fields, "log": log, "failure": silent + "."})
+        if new.is_lost:
+            return self._failed(new)
+        fields: dict[str, Any] = {"live_revision": new.revision} if new.answering else {}
+        problem = new.problem
+        if problem:
+            return Report(S.UNHEALTHY, problem, {**fields, "log": new.log, "failure": problem})
+        if not new.answering or (row.status == S.TRANSITIONING and not new.is_whole):
+            return Report(S.TRANSITIONING, f"{new.revision} is being started", {**fields, "log": new.log})
         if row.status != S.HEALTHY:
             fields["failure"] = ""
         if row.status != S.HEALTHY or not row.failure:  # a failed redeploy left its log to be read
-            fields["log"] = log
+            fields["log"] = new.log
         return Report(S.HEALTHY, f"{new.revision} answers", fields)
 
-    def _back_to(self, old: Worker, new: Worker) -> Report:
-        _, log = new.facts()
-        message = f"{new.revision} could not be started, so {old.revision} goes on answering. {new.problem}"
-        fields = {"revision": old.revision, "failure": message, "log": log, "socket": old.socket}
-        return Report(S.HEALTHY if old.answers else S.UNHEALTHY, message, fields)
+    def _updating(self, new: Fleet, old: Fleet) -> Report:
+        if new.is_whole:
+            fields = {"live_revision": new.revision, "failure": "", "log": new.log, **self._standby(old)}
+            return Report(S.HEALTHY, f"{new.revision} answers", fields)
+        problem = new.problem
+        if new.has_given_up:
+            return self._failed(new) if old.is_lost else self._back_to(old, new)
+        if problem and not old.answering:
+            return Report(S.UNHEALTHY, problem, {"log": new.log, "failure": problem})
+        return Report(S.TRANSITIONING, f"{new.revision} is being started", {"log": new.log})
 
-    def _failed(self, new: Worker) -> Report:
-        facts, log = new.facts()
-        fields = {"socket": "", "live_revision": None, "failure": new.problem, "log": log, "replica": facts}
+    def _standby(self, old: Fleet) -> dict[str, Any]:
+        """The old ones stay for a while: rolling back is then a change of addresses."""
+        seconds = settings.SERVICE_STANDBY_SECONDS
+        if not seconds or not old.answering:
+            return {"standby": None, "standby_until": None}
+        return {"standby": old.revision, "standby_until": timezone.now() + timedelta(seconds=seconds)}
+
+    def _back_to(self, old: Fleet, new: Fleet) -> Report:
+        message = f"{new.revision} could not be started, so {old.revision} goes on answering. {new.problem}"
+        fields = {"revision": old.revision, "failure": message, "log": new.log}
+        return Report(S.HEALTHY if old.answering else S.UNHEALTHY, message, fields)
+
+    def _failed(self, new: Fleet) -> Report:
+        fields = {"live_revision": None, "failure": new.problem, "log": new.log, "standby": None, "standby_until": None}
         return Report(S.FAILED, new.problem, fields)

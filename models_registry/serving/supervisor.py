@@ -6,6 +6,7 @@ that is killed takes its model workers along (the kernel sees to that), and the 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -25,20 +26,21 @@ from mlportal.errors import IllegalMove, StaleState
 from mlportal.processes import STOP
 from mlportal.texts import storable
 from mlportal.uid import new_uid
-from models_registry.models import Deployment, Revision
-from models_registry.serving.lease import alone
+from models_registry.models import Deployment, Revision, ServiceReplica
+from models_registry.serving.lease import Lease, alone
+from models_registry.serving.load import loads
 from models_registry.serving.materials import Preparation, revisions_folder
 from models_registry.serving.replica import Backoff
-from models_registry.serving.slots import Report, Slot
+from models_registry.serving.slots import Key, Report, Slot
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 ROWS_SECONDS = 0.5
 END_SECONDS = 10.0
-BOTH = ("revision", "live_revision")
+ALL = ("revision", "live_revision", "candidate", "standby")
 OF_EACH = ("environment_version__environment", "snapshot")
-RELATED = ("workspace", *(f"{which}__{what}" for which in BOTH for what in OF_EACH))
-PARTS = tuple(f"{which}__parts__version__model" for which in BOTH)
+RELATED = ("workspace", *(f"{which}__{what}" for which in ALL for what in OF_EACH))
+PARTS = tuple(f"{which}__parts__version__model" for which in ALL)
 
 
 class Supervisor:
@@ -59,6 +61,7 @@ class Supervisor:
         self.ending = ending or threading.Event()
         self.slots: dict[int, Slot] = {}
         self._revisions_in_use: set[int] = set()
+        self._loads: dict[int, float] = {}  # requests at once, by deployment
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set, or another supervisor has taken over; then all model workers are ended."""
@@ -66,6 +69,7 @@ class Supervisor:
             if lease is None:
                 return
             self._clean_sockets()
+            forgotten = False
             next_look = 0.0
             while not stop.wait(TICK_SECONDS):
                 now = time.monotonic()
@@ -73,10 +77,15 @@ class Supervisor:
                     if not lease.keep():
                         logger.error("Another supervisor has taken over: this one was silent for too long.")
                         break
+                    if not forgotten:
+                        ServiceReplica.objects.all().delete()  # of whoever served before
+                        forgotten = True
                     if now >= next_look:
                         self._read_rows()
                         next_look = now + ROWS_SECONDS
-                    self._tick()
+                        if any(slot.deployment.scales for slot in self.slots.values()):
+                            self._loads = loads()
+                    self._tick(lease)
                 except DatabaseError as error:  # what runs goes on running; rows are looked at again
                     logger.warning("The database does not answer: %s", error)
                     connections.close_all()
@@ -113,10 +122,11 @@ class Supervisor:
         for pk in [pk for pk, slot in self.slots.items() if pk not in stamps and slot.is_empty]:
             del self.slots[pk]
 
-    def _tick(self) -> None:
+    def _tick(self, lease: Lease) -> None:
         for slot in self.slots.values():
             try:
-                report = slot.tick()
+                report = slot.tick(load=self._loads.get(slot.deployment.pk, 0.0))
+                self._write_replicas(slot, lease)
                 if report is not None:
                     self._write(slot, report)
             except DatabaseError:
@@ -125,8 +135,32 @@ class Supervisor:
                 logger.exception("Deployment %s could not be looked after.", slot.deployment)
         self._tidy()
 
+    def _write_replicas(self, slot: Slot, lease: Lease) -> None:
+        """Before the deployment itself: who reads that a revision answers finds its replicas, too."""
+        rows = slot.replicas()
+        for key in slot.written.keys() - rows.keys():
+            ServiceReplica.objects.filter(pk__in=[slot.written.pop(key)[0] or 0]).delete()
+        for key, row in rows.items():
+            pk, written = slot.written.get(key, (None, None))
+            if written == row:
+                continue
+            said = {name: storable(value) for name, value in row.items()}
+            if pk is None or not ServiceReplica.objects.filter(pk=pk).update(**said):
+                pk = self._new_row(slot.deployment, key, said, lease)
+            slot.written[key] = pk, row
+
+    def _new_row(self, deployment: Deployment, key: Key, said: dict[str, Any], lease: Lease) -> int | None:
+        """None where the service or the revision is deleted meanwhile, or another supervisor serves."""
+        of_it = {"deployment": deployment, "revision_id": key[0], "number": key[1]}
+        with contextlib.suppress(IntegrityError), transaction.atomic():
+            if lease.holds():
+                ServiceReplica.objects.filter(**of_it).delete()  # of one that was slow to notice
+                return ServiceReplica.objects.create(**of_it, **said).pk
+        return None
+
     def _write(self, slot: Slot, report: Report) -> None:
         row = slot.deployment
+        self._write_signatures(slot)
         changes = {name: storable(value) for name, value in report.fields.items() if getattr(row, name) != value}
         if row.status == report.status and not changes:
             return
@@ -140,10 +174,17 @@ class Supervisor:
                 Deployment.objects.move(row, report.status, reason=report.reason, **changes)
         except (StaleState, IllegalMove):
             logger.info("Deployment %s was asked for something else meanwhile.", row)
-        if changes.keys() & {"revision", "live_revision"}:
+        if changes.keys() & {"revision", "live_revision", "standby"}:
             Revision.objects.unused(row.workspace).delete()
         # Whoever wrote: the row as it is now. A row that is gone is noticed at the next look.
         slot.deployment = self._rows().filter(pk=row.pk).first() or row
+
+    def _write_signatures(self, slot: Slot) -> None:
+        for fleet in slot.fleets.values():
+            signature = storable(fleet.signature)
+            if signature is not None and fleet.revision.signature != signature:
+                Revision.objects.filter(pk=fleet.revision.pk).update(signature=signature)
+                fleet.revision.signature = signature
 
     def _rows(self) -> QuerySet[Deployment]:
         return Deployment.objects.select_related(*RELATED).prefetch_related(*PARTS)

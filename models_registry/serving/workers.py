@@ -22,6 +22,7 @@ from models_registry.serving.golden import Gate
 from models_registry.serving.materials import Materials, Preparation
 from models_registry.serving.protocol import DEFAULT_MAX_BODY
 from models_registry.serving.replica import Backoff, Limits, Replica, State
+from models_registry.status import ReplicaState
 
 EXIT_NOT_LOADED = 3  # of model_worker.py: the same file in the same environment fails the same way again
 NOT_LOADED = re.compile("the model cannot be loaded:|the entry script cannot be used:")
@@ -38,6 +39,30 @@ class Phase(enum.Enum):
     GIVEN_UP = "given up"
 
 
+STATES = {
+    Phase.PREPARING: ReplicaState.PREPARING,
+    Phase.STARTING: ReplicaState.STARTING,
+    Phase.READY: ReplicaState.READY,
+    Phase.WAITING: ReplicaState.WAITING,
+    Phase.GIVEN_UP: ReplicaState.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What its row says of a worker, beside its state."""
+
+    node: str = ""
+    pid: int | None = None
+    socket: str = ""
+    started_at: datetime | None = None
+    memory_bytes: int | None = None
+    restarts: int = 0
+    limits: dict[str, Any] | None = None
+    problem: str = ""
+    log: str = ""
+
+
 @dataclass
 class Worker:
     """Call `tick` often, from the thread that made it: the process ends with that thread."""
@@ -47,6 +72,7 @@ class Worker:
     scratch: Path
     next_socket: Callable[[], Path]
     backoff: Backoff
+    number: int = 1  # among the replicas of its revision
 
     phase: Phase = field(default=Phase.PREPARING, init=False)
     problem: str = field(default="", init=False)  # why it is not ready, when it ought to be
@@ -60,8 +86,7 @@ class Worker:
     _poll_at: float = field(default=0.0, init=False)
     _silent_since: float | None = field(default=None, init=False)
     _stopping: bool = field(default=False, init=False)
-    _facts: dict[str, Any] = field(default_factory=dict, init=False)
-    _log: str = field(default="", init=False)
+    _facts: Facts = field(default_factory=Facts, init=False)
     _facts_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +101,12 @@ class Worker:
     @property
     def is_silent(self) -> bool:
         return self._silent_since is not None
+
+    @property
+    def state(self) -> ReplicaState:
+        if self._stopping and self.phase is not Phase.GIVEN_UP:
+            return ReplicaState.LEAVING
+        return ReplicaState.SILENT if self.answers and self.is_silent else STATES[self.phase]
 
     @property
     def has_ended(self) -> bool:
@@ -105,23 +136,25 @@ class Worker:
             self._stopping = True
             self.replica.stop(drain_seconds)
 
-    def facts(self) -> tuple[dict[str, Any], str]:
-        """({pid, node, started_at, memory_bytes, restarts}, the last lines of its log); read anew every second."""
+    def facts(self) -> Facts:
+        """Read anew every second, and when it enters another phase."""
         now = time.monotonic()
         if now >= self._facts_at:
             self._facts_at = now + FACTS_SECONDS
             replica = self.replica
-            alive = replica is not None and self.phase in (Phase.STARTING, Phase.READY)
-            self._log = self.problem_log or (replica.tail_log() if replica else "")
-            self._facts = {
-                "pid": replica.pid if replica and alive else None,
-                "node": node_name(),
-                "started_at": self.started_at.isoformat() if self.started_at and alive else None,
-                "memory_bytes": replica.peak_memory_bytes if replica and alive else None,
-                "restarts": self.restarts,
-                "limits": replica.confinement.told() if replica and alive else None,
-            }
-        return self._facts, self._log
+            alive = replica if self.phase in (Phase.STARTING, Phase.READY) else None
+            self._facts = Facts(
+                node=node_name(),
+                pid=alive.pid if alive else None,
+                socket=self.socket,
+                started_at=self.started_at if alive else None,
+                memory_bytes=alive.peak_memory_bytes if alive else None,
+                restarts=self.restarts,
+                limits=alive.confinement.told() if alive else None,
+                problem=self.problem,
+                log=self.problem_log or (replica.tail_log() if replica else ""),
+            )
+        return self._facts
 
     def _enter(self, phase: Phase) -> None:
         self.phase = phase

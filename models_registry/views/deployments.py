@@ -18,7 +18,7 @@ from mlportal.errors import BadInput, Conflict
 from mlportal.pages import WorkspaceRequest, fragment, workspace_view
 from mlportal.pages.polling import is_known, state_of
 from models_registry import services
-from models_registry.forms import ServiceForm
+from models_registry.forms import ScalingForm, ServiceForm
 from models_registry.models import Deployment, ModelVersion
 from models_registry.serving.portal_routes import told
 from models_registry.status import DeploymentStatus
@@ -33,7 +33,7 @@ UNKNOWN_EXAMPLE = {"data": [[0, 0, 0, 0]], "method": "predict"}
 @require_safe
 @workspace_view
 def deployments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
-    rows = list(_deployments(request).defer("log", "signature"))
+    rows = list(_deployments(request).defer("log", "revision__signature", "live_revision__signature"))
     state = state_of([(row.pk, row.generation, row.status, row.live_revision_id) for row in rows])
     if request.htmx and is_known(request, state):
         return HttpResponse(status=204)
@@ -46,15 +46,14 @@ def deployments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
 def deployment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     """The service; for htmx, what of it changes by itself."""
     found = _deployment(request, name)
-    context = _live(request, found)
     if request.htmx:
+        context = _live(request, found)
         if is_known(request, context["state"]):
             return HttpResponse(status=204)
         # A form that somebody may be typing into stays; anything else there goes with the status.
         context |= {"is_update": True, "console_too": not request.GET.get("form")}
         return render(request, "models_registry/deployment_live.html", context)
-    context |= {"choices": _choices(found)[:CHOICES], "form": ServiceForm.of(found), **_requests(found)}
-    return render(request, "models_registry/deployment.html", context)
+    return render(request, "models_registry/deployment.html", _page(request, found))
 
 
 @require_safe
@@ -105,8 +104,24 @@ def edit(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
         services.update(found, **form.said(), by=request.user)
         messages.success(request, "Saved.")
         return redirect(found)
-    context = _live(request, found) | {"choices": _choices(found)[:CHOICES], "form": form, **_requests(found)}
-    return render(request, "models_registry/deployment.html", context, status=400)
+    return render(request, "models_registry/deployment.html", _page(request, found, form=form), status=400)
+
+
+@require_POST
+@workspace_view
+def scale(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
+    """How many replicas it has."""
+    found = _deployment(request, name)
+    form = ScalingForm(request.POST)
+    if form.is_valid():
+        try:
+            services.update(found, scaling=form.cleaned_data, by=request.user)
+        except BadInput as error:
+            form.add_error(None, error.message)
+        else:
+            messages.success(request, "Saved.")
+            return redirect(found)
+    return render(request, "models_registry/deployment.html", _page(request, found, scaling_form=form), status=400)
 
 
 @require_POST
@@ -136,6 +151,18 @@ def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse
     return redirect("deployments", workspace)
 
 
+def _page(request: WorkspaceRequest, found: Deployment, **forms: Any) -> dict[str, Any]:
+    """What the whole page shows; `forms` that were refused stay as they were filled in."""
+    return {
+        **_live(request, found),
+        **_requests(found),
+        "choices": _choices(found)[:CHOICES],
+        "form": ServiceForm.of(found),
+        "scaling_form": ScalingForm.of(found),
+        **forms,
+    }
+
+
 def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
     told()
     status = DeploymentStatus(found.status)
@@ -148,8 +175,8 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
     body = orjson.dumps(example or ({} if has_script else UNKNOWN_EXAMPLE)).decode()
     events = list(found.events.select_related("actor")[:EVENTS])
     moving = found.log if not is_steady else ""
-    replica = found.replica.get("pid"), found.replica.get("restarts")
     golden = getattr(found, "golden_replay", None)
+    replicas = list(found.replicas.select_related("revision"))
     return {
         "deployment": found,
         "is_steady": is_steady,
@@ -160,6 +187,7 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "has_form": status != S.STOPPED and bool(example or found.signature),
         "has_script": has_script,
         "versions": found.revision.versions,
+        "replicas": replicas,
         "example_text": pretty(example) if example else "",
         "curl": _curl(found, body),
         "address": settings.PUBLIC_URL + found.scoring_path,
@@ -168,8 +196,8 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "golden": golden,
         "state": state_of(
             golden and golden.at, golden and golden.refused_id,
-            status, found.generation, found.failure, found.live_revision_id, found.revision_id, replica, moving, len(events),
-            build and build.pk,
+            status, found.generation, found.failure, found.live_revision_id, found.revision_id, moving, len(events), found.scaling,
+            build and build.pk, [(each.pk, each.state, each.pid, each.restarts) for each in replicas],
         ),
     }  # fmt: skip
 

@@ -47,6 +47,7 @@ ACTIONS = {
     "deployment-start": "post deployments/{name}/start/",
     "deployment-stop": "post deployments/{name}/stop/",
     "deployment-redeploy": "post deployments/{name}/redeploy/",
+    "deployment-scale": "patch deployments/{name}/",
     "deployment-edit": "patch deployments/{name}/",
     "deployment-delete": "delete deployments/{name}/",
     "deployment-regenerate-key": "post deployments/{name}/keys/regenerate/",

@@ -237,6 +237,12 @@ def supervisor(transactional_db: None, built: EnvironmentVersion) -> Iterator[Su
         yield it
 
 
+def pid_of(deployment: Deployment) -> int:
+    """The process of its replica; 0 while it has none."""
+    answering = deployment.live_revision or deployment.revision
+    return deployment.replicas.filter(revision=answering).values_list("pid", flat=True).first() or 0
+
+
 def wait_for_status(deployment: Deployment, *statuses: str, seconds: float = 60) -> Deployment:
     def reached() -> bool:
         deployment.refresh_from_db()

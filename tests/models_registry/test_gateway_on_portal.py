@@ -21,7 +21,7 @@ from models_registry.serving.portal_routes import PortalRoutes, told
 from models_registry.serving.supervisor import Supervisor
 from models_registry.status import DeploymentStatus
 from tests.api.conftest import Caller
-from tests.models_registry.conftest import Register, gateway, until, wait_for_status
+from tests.models_registry.conftest import Register, gateway, pid_of, until, wait_for_status
 
 IRIS = {"data": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}
 
@@ -182,8 +182,14 @@ def test_the_console_asks_without_a_key(service: Deployment, reader: User, calle
 
 
 def test_another_version_takes_over_under_load_without_an_error(
-    http: httpx.Client, service: Deployment, register: Register, shifted_iris_model: bytes, contributor: User
+    http: httpx.Client,
+    service: Deployment,
+    register: Register,
+    shifted_iris_model: bytes,
+    contributor: User,
+    settings: Any,
 ) -> None:
+    settings.SERVICE_STANDBY_SECONDS = 0
     headers = bearer(pair_of(service)[0])
     answers: list[tuple[int, object]] = []
     over = threading.Event()
@@ -197,7 +203,7 @@ def test_another_version_takes_over_under_load_without_an_error(
     callers = [threading.Thread(target=ask) for _ in range(4)]
     for caller in callers:
         caller.start()
-    pid = service.replica["pid"]
+    pid = pid_of(service)
     try:
         services.redeploy(service, register(shifted_iris_model), by=contributor)
         wait_for_status(service, "Healthy")

@@ -22,7 +22,7 @@ from models_registry.services.keys import pair_of
 from models_registry.serving.asgi import ScoreAnswer, score
 from models_registry.serving.lease import Lease
 from models_registry.status import DeploymentStatus
-from tests.models_registry.conftest import until
+from tests.models_registry.conftest import pid_of, until
 from tests.models_registry.test_supervisor import children, start_supervisor
 
 IRIS = {"data": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}
@@ -59,7 +59,9 @@ def machines(transactional_db: None, built: object, home: Path, settings: Any) -
 def served_by(deployment: Deployment, node: str) -> Deployment:
     def is_so() -> bool:
         deployment.refresh_from_db()
-        return deployment.status == "Healthy" and deployment.replica["node"] == node
+        return deployment.status == "Healthy" and [(each.node, each.state) for each in deployment.replicas.all()] == [
+            (node, "ready")
+        ]
 
     until(is_so, 60)
     return deployment
@@ -72,9 +74,9 @@ def test_one_machine_serves_and_the_other_says_which(
     until(lambda: ServingLease.objects.filter(node="node-a").exists())
     second = machines.start("node-b")
     deployment = services.deploy(iris_version, by=contributor)
-    pid = served_by(deployment, "node-a").replica["pid"]
+    pid = pid_of(served_by(deployment, "node-a"))
     time.sleep(3)  # longer than the lease, and than the start of the second
-    assert served_by(deployment, "node-a").replica["pid"] == pid
+    assert pid_of(served_by(deployment, "node-a")) == pid
     assert children(first.pid) == [pid] and children(second.pid) == []
 
     monkeypatch.setenv("MLPORTAL_NODE", "node-b")
@@ -89,7 +91,7 @@ def test_one_machine_serves_and_the_other_says_which(
     stopped = time.monotonic()
     served_by(deployment, "node-b")
     assert time.monotonic() - stopped < 20
-    assert deployment.replica["pid"] != pid and not Path(f"/proc/{pid}").exists()
+    assert pid_of(deployment) != pid and not Path(f"/proc/{pid}").exists()
     monkeypatch.setenv("MLPORTAL_NODE", "node-b")
     assert ask(deployment).body == b"[0,2]"
 
@@ -99,17 +101,17 @@ def test_a_machine_that_was_silent_gives_way_when_it_is_back(
 ) -> None:
     first = machines.start("node-a")
     deployment = services.deploy(iris_version, by=contributor)
-    pid = served_by(deployment, "node-a").replica["pid"]
+    pid = pid_of(served_by(deployment, "node-a"))
     machines.start("node-b")
     os.kill(first.pid, signal.SIGSTOP)
     generation = deployment.generation
-    new_pid = served_by(deployment, "node-b").replica["pid"]
+    new_pid = pid_of(served_by(deployment, "node-b"))
     assert deployment.generation == generation + 1
     os.kill(first.pid, signal.SIGCONT)
     assert first.wait(20) == 1, "it ends, to be started again as the one that stands by"
     assert not Path(f"/proc/{pid}").exists()
     time.sleep(1)
-    assert served_by(deployment, "node-b").replica["pid"] == new_pid
+    assert pid_of(served_by(deployment, "node-b")) == new_pid
 
 
 @pytest.fixture

@@ -147,8 +147,7 @@ def test_old_pieces_are_merged_to_minutes_and_hours_and_dropped_in_the_end(servi
 def test_the_memory_of_a_replica_is_measured(service: Deployment) -> None:
     measure_replicas()
     assert not ReplicaMeasure.objects.exists()
-    rows = Deployment.objects.filter(pk=service.pk)
-    rows.update(live_revision=service.revision, replica={"pid": 7, "memory_bytes": 5_000_000})
+    service.replicas.create(revision=service.revision, number=1, pid=7, memory_bytes=5_000_000)
     measure_replicas()
     (line,) = measures(service, window(timezone.now() - timedelta(minutes=1), timezone.now()))["replicas"]
     assert (line["version"], line["replica"]) == ("iris:1", "1")

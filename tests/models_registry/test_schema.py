@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 
 from mlportal.access.models import User
 from models_registry import services
-from models_registry.models import Deployment, ModelVersion
+from models_registry.models import Deployment, ModelVersion, Revision
 from models_registry.services.schema import combined, described
 from models_registry.serving.model_description import describe
 from tests.api.conftest import Caller, error_of, read_whole
@@ -136,7 +136,8 @@ def test_the_example_request_goes_with_the_sample(
     version: ModelVersion, contributor: User, iris: dict[str, Any]
 ) -> None:
     deployment = services.deploy(version, name="iris", by=contributor)
-    Deployment.objects.update(signature=iris, live_revision=deployment.revision)
+    Revision.objects.update(signature=iris)
+    Deployment.objects.update(live_revision=deployment.revision)
 
     def example() -> Any:
         found = services.example_request(Deployment.objects.get())
@@ -161,7 +162,8 @@ def test_a_model_of_texts_takes_a_text_a_row(version: ModelVersion, contributor:
 
 def test_nobody_knows_what_a_script_takes(version: ModelVersion, contributor: User, iris: dict[str, Any]) -> None:
     deployment = services.deploy(version, name="iris", by=contributor)
-    deployment.signature, deployment.live_revision = iris, deployment.revision
+    deployment.live_revision = deployment.revision
+    deployment.revision.signature = iris
     assert services.schema_of(deployment).inputs
     deployment.revision.entry_script = "score.py"
     assert not services.schema_of(deployment).inputs
@@ -234,7 +236,8 @@ def test_the_schema_is_told(
 ) -> None:
     deployment = services.deploy(version, name="iris", by=contributor)
     assert callers["reader"].get("deployments/iris/schema/").json()["inputs"] == []
-    Deployment.objects.update(signature=iris, live_revision=deployment.revision)
+    Revision.objects.update(signature=iris)
+    Deployment.objects.update(live_revision=deployment.revision)
     with_sample(version, SAMPLE, contributor, "species")
     told = callers["reader"].get("deployments/iris/schema/").json()
     assert told["inputs"][3]["name"] == "petal_width" and told["inputs"][3]["usual"] == [0.2, 2.3]

@@ -20,7 +20,7 @@ from models_registry.services.keys import pair_of
 from models_registry.serving.asgi import requests as request_buffer
 from models_registry.serving.supervisor import Supervisor
 from tests.api.conftest import Caller
-from tests.models_registry.conftest import Register, gateway, until, wait_for_status
+from tests.models_registry.conftest import Register, gateway, pid_of, until, wait_for_status
 
 PLAIN = "def init():\n    print('starting')\n"
 TWO_MODELS = """
@@ -150,7 +150,7 @@ def test_another_script_takes_over_under_load_without_an_error(
     callers = [threading.Thread(target=ask) for _ in range(4)]
     for caller in callers:
         caller.start()
-    pid = deployment.replica["pid"]
+    pid = pid_of(deployment)
     try:
         services.update(deployment, inference=script(PLAIN + "def run(text):\n    return 'second'\n"), by=contributor)
         healthy(deployment)
@@ -190,14 +190,14 @@ def test_keys_are_asked_for_as_the_service_says(
     }
     assert callers["contributor"].post("deployments/", wish).status_code == 201
     deployment = healthy(Deployment.objects.get())
-    pid = deployment.replica["pid"]
+    pid = pid_of(deployment)
     assert http.post("/services/scored/score", content="a").status_code == 401
     assert callers["contributor"].patch("deployments/scored/", {"auth_enabled": False}).json()["auth_enabled"] is False
     until(lambda: http.post("/services/scored/score", content="a").status_code == 200, 3)
     assert callers["contributor"].patch("deployments/scored/", {"auth_enabled": True}).status_code == 200
     until(lambda: http.post("/services/scored/score", content="a").status_code == 401, 3)
     deployment.refresh_from_db()
-    assert (deployment.status, deployment.replica["pid"]) == ("Healthy", pid), "nothing was started anew"
+    assert (deployment.status, pid_of(deployment)) == ("Healthy", pid), "nothing was started anew"
 
 
 def test_the_console_shows_what_a_script_answers_and_logs_it(

@@ -26,7 +26,7 @@ from models_registry.services.keys import pair_of
 from models_registry.serving.asgi import score
 from models_registry.serving.supervisor import Supervisor
 from models_registry.serving.workers import EXIT_NOT_LOADED
-from tests.models_registry.conftest import DEADLY, Register, supervising, until, wait_for_status
+from tests.models_registry.conftest import DEADLY, Register, pid_of, supervising, until, wait_for_status
 from tests.serving.conftest import FromSource
 
 IRIS = {"data": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}
@@ -47,24 +47,24 @@ def test_a_deployed_model_answers(deployment: Deployment, iris_version: ModelVer
     assert ask(deployment) == (200, [0, 2])
     assert deployment.live_revision is not None and deployment.live_revision.versions == [iris_version]
     assert deployment.signature is not None and deployment.signature["n_features"] == 4
-    assert deployment.replica["pid"] and "ready after" in deployment.log
+    assert pid_of(deployment) and "ready after" in deployment.log
     assert [event.new for event in deployment.events.all()] == ["Healthy", "Transitioning"]
 
 
 def test_a_killed_model_worker_is_replaced(deployment: Deployment) -> None:
-    pid = deployment.replica["pid"]
+    pid = pid_of(deployment)
     os.kill(pid, signal.SIGKILL)
     wait_for_status(deployment, "Unhealthy")
     assert "killed" in deployment.failure
     wait_for_status(deployment, "Healthy")
     assert ask(deployment) == (200, [0, 2])
-    assert deployment.replica["pid"] != pid
-    assert deployment.replica["restarts"] == 1
+    assert pid_of(deployment) != pid
+    assert deployment.replicas.get().restarts == 1
     assert deployment.failure == ""
 
 
 def test_stopping_ends_the_process_and_starting_brings_it_back(deployment: Deployment, contributor: User) -> None:
-    pid = deployment.replica["pid"]
+    pid = pid_of(deployment)
     services.stop(deployment, by=contributor)
     assert deployment.status == "Stopped"
     until(lambda: not os.path.exists(f"/proc/{pid}"), 15)
@@ -74,7 +74,7 @@ def test_stopping_ends_the_process_and_starting_brings_it_back(deployment: Deplo
 
 
 def test_deleting_ends_the_process_and_removes_the_files(deployment: Deployment, contributor: User, home: Path) -> None:
-    pid = deployment.replica["pid"]
+    pid = pid_of(deployment)
     services.delete(deployment, by=contributor)
     until(lambda: not os.path.exists(f"/proc/{pid}"), 15)
     until(lambda: not list((home / "serving" / "revisions").iterdir()), 5)
@@ -101,7 +101,7 @@ def test_a_file_that_is_no_model_fails_at_once(supervisor: Supervisor, register:
 def test_a_version_that_cannot_start_leaves_the_old_one_answering(
     deployment: Deployment, register: Register, contributor: User
 ) -> None:
-    pid = deployment.replica["pid"]
+    pid = pid_of(deployment)
     services.redeploy(deployment, register(b"not a model"), by=contributor)
     wait_for_status(deployment, "Healthy")
     assert (str(deployment.revision), str(deployment.live_revision)) == ("iris:1", "iris:1")
@@ -193,7 +193,7 @@ def test_two_supervisors_do_not_work_at_once(supervisor: Supervisor, deployment:
         time.sleep(0.6)
         wait_for_status(deployment, "Healthy")
         assert ask(deployment) == (200, [0, 2])
-    assert Path(f"/proc/{deployment.replica['pid']}").exists()
+    assert Path(f"/proc/{pid_of(deployment)}").exists()
 
 
 def test_a_killed_supervisor_takes_its_workers_along_and_the_next_starts_them_again(
@@ -203,17 +203,19 @@ def test_a_killed_supervisor_takes_its_workers_along_and_the_next_starts_them_ag
     process = start_supervisor(home, settings)
     try:
         wait_for_status(deployment, "Healthy")
-        pid, address = deployment.replica["pid"], deployment.socket
+        pid, address = pid_of(deployment), deployment.replicas.get().socket
         process.kill()
         process.wait()
         until(lambda: not Path(f"/proc/{pid}").exists(), 10)
         process = start_supervisor(home, settings)
-        until(lambda: wait_for_status(deployment, "Healthy").replica["pid"] not in (None, pid), 60)
+        until(lambda: pid_of(wait_for_status(deployment, "Healthy")) not in (0, pid), 60)
         assert ask(deployment) == (200, [0, 2])
-        assert deployment.socket != address, "a gateway that knows the old one must not meet another model there"
+        assert deployment.replicas.get().socket != address, (
+            "a gateway that knows the old one must not meet another model there"
+        )
         process.terminate()
         assert process.wait(20) == 0
-        assert not Path(f"/proc/{deployment.replica['pid']}").exists()
+        assert not Path(f"/proc/{pid_of(deployment)}").exists()
     finally:
         process.kill()
         process.wait()
@@ -252,8 +254,8 @@ def test_a_request_that_takes_all_memory_is_told_so_and_others_are_answered_agai
 ) -> None:
     version = register(pickle.dumps(FromSource(HUNGRY)), name="hungry", memory_gb=0.4, cpu=1)
     deployment = wait_for_status(services.deploy(version, by=contributor), "Healthy", "Failed")
-    limits = deployment.replica["limits"]
-    assert (limits["memory_bytes"], limits["memory_by"], limits["cores"]) == (400_000_000, "rlimit", 1)
+    limits = deployment.replicas.get().limits
+    assert limits and (limits["memory_bytes"], limits["memory_by"], limits["cores"]) == (400_000_000, "rlimit", 1)
     status, answer = ask(deployment, {"data": [[900]]})
     assert status == 507, answer
     assert "it was out of memory. Send fewer rows" in answer["error"]["message"]  # type: ignore[index]

@@ -12,10 +12,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from models_registry.models import Deployment
+from models_registry.models import Deployment, ServiceReplica
 from models_registry.models.monitoring import ReplicaMeasure, ServiceMeasure, ServiceTotal
 from models_registry.services.monitoring.adding import Counts
 from models_registry.serving.measuring import PIECE_SECONDS, Piece
+from models_registry.status import ReplicaState
 
 MINUTE, HOUR = 60, 3600
 AT_ONCE = 2000  # rows that one merge reads
@@ -75,8 +76,9 @@ class Replica:
 
 def replicas_now() -> list[Replica]:
     """As the supervisor tells of them."""
-    rows = Deployment.objects.exclude(replica={}).values_list("pk", "live_revision__label", "replica")
-    return [Replica(pk, label or "", "1", replica.get("memory_bytes")) for pk, label, replica in rows]
+    rows = ServiceReplica.objects.exclude(pid=None).exclude(state=ReplicaState.LEAVING)
+    found = rows.values_list("deployment", "revision__label", "number", "memory_bytes")
+    return [Replica(pk, label, str(number), memory) for pk, label, number, memory in found]
 
 
 def measure_replicas() -> None:

@@ -50,11 +50,11 @@ class Dispatcher:
         self._measure = recorder.measure_batch if recorder is not None else None
         self._links: dict[Path, Link] = {}
         self._asking: dict[Path, Link] = {}  # for their health: an answer to that does not wait for the model
-        self._inside: dict[str, int] = {}
+        self.inside: dict[str, int] = {}  # requests of each service
 
     def waiting(self, route: Route) -> int:
         """How many requests of the service are inside of the gateway."""
-        return self._inside.get(route.deployment_id, 0)
+        return self.inside.get(route.deployment_id, 0)
 
     async def call(
         self,
@@ -73,22 +73,22 @@ class Dispatcher:
         that is lost with its replica is sent again; what a script has done by then, nobody knows. `watch` returns when
         the client has left: it is asked of requests that wait. Raises a GatewayError, ClientGone.
         """
-        inside = self._inside.get(route.deployment_id, 0)
+        inside = self.inside.get(route.deployment_id, 0)
         if inside >= self.limits.waiting:
             raise errors.TooManyRequests(
                 f"{inside} requests wait for this service already (MLPORTAL_SERVICE_WAITING)", limit=self.limits.waiting
             )
-        self._inside[route.deployment_id] = inside + 1
+        self.inside[route.deployment_id] = inside + 1
         key = key_of(method, payload, target.describe) if self.limits.batch_rows > 1 else None
         try:
             seconds = self.limits.deadline_seconds
             now = asyncio.get_running_loop().time()
             return await self._answer(Request(route, target, method, payload, key, now, seconds, watch, rows))
         finally:
-            if self._inside[route.deployment_id] == 1:
-                del self._inside[route.deployment_id]
+            if self.inside[route.deployment_id] == 1:
+                del self.inside[route.deployment_id]
             else:
-                self._inside[route.deployment_id] -= 1
+                self.inside[route.deployment_id] -= 1
 
     async def health(self, route: Route, target: Target, seconds: float) -> Any:
         """What a replica says of itself, also while its model works. Raises a GatewayError."""
