@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_registry.views import catalogue, deployments, emptying, golden, models, monitoring, uploads
+from models_registry.views import catalogue, deployments, emptying, golden, models, monitoring, samples, uploads
 
 urlpatterns = [
     path("empty/", emptying.empty, name="workspace-empty"),
@@ -17,6 +17,8 @@ urlpatterns = [
     path("models/<str:name>/<int:number>/", models.version, name="model-version"),
     path("models/<str:name>/<int:number>/edit/", models.edit_version, name="model-version-edit"),
     path("models/<str:name>/<int:number>/deploy/", models.deploy, name="model-version-deploy"),
+    path("models/<str:name>/<int:number>/sample/", samples.attach, name="model-version-sample"),
+    path("models/<str:name>/<int:number>/sample/remove/", samples.remove, name="model-version-remove-sample"),
     path("models/<str:name>/<int:number>/delete/", models.delete_version, name="model-version-delete"),
     path("models/<str:name>/<int:number>/golden/", golden.save, name="model-version-golden"),
     path("models/<str:name>/<int:number>/golden/<int:golden>/delete/", golden.delete, name="golden-delete"),

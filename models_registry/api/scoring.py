@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from mlportal.api.content import FileBytes, attach, guard
+from mlportal.api.fields import BIGGEST
 from mlportal.api.views import ApiView
 from models_registry.api.bodies import AsIs, file_in
 from models_registry.api.deployments import deployment_of
@@ -18,6 +19,9 @@ from models_registry.serving.file_scoring import score_file
 class ScoreFileQuery(serializers.Serializer[Any]):
     method = serializers.CharField(
         max_length=60, default="", allow_blank=True, help_text="Such as predict_proba; empty: the model's first"
+    )
+    first = serializers.IntegerField(
+        min_value=1, max_value=BIGGEST, default=1, help_text="The number that errors call the first row by"
     )
 
 

@@ -38,10 +38,11 @@ class Piece:
 
 
 class ScoredFile:
-    """Reads `lines` of CSV. `pieces` are to be asked for; `written` gives the file's lines for each that was answered."""
+    """Reads `lines` of CSV. `pieces` are to be asked for; `written` gives the file's lines for each that was answered.
+    `first` is the number that errors call the first row by: a file may come in parts."""
 
-    def __init__(self, lines: Iterator[str], schema: Schema, method: str, most_rows: int) -> None:
-        self.schema, self.method = schema, method
+    def __init__(self, lines: Iterator[str], schema: Schema, method: str, most_rows: int, first: int = 1) -> None:
+        self.schema, self.method, self._first = schema, method, first
         self._at_once = max(1, min(ROWS, most_rows))
         self._reader = csv.reader(lines, strict=True)
         self.names = next(self._rows(), [])
@@ -51,11 +52,12 @@ class ScoredFile:
         self._new: list[str] = []
 
     def pieces(self) -> Iterator[Piece]:
-        first, rows, size = 1, [], 0
+        first, size = self._first, 0
+        rows: list[list[str]] = []
         for row in self._rows():
             if len(row) != len(self.names):
                 raise BadInput(
-                    f"Line {self._reader.line_num} has {len(row)} cells, the line of names has {len(self.names)}.",
+                    f"Row {first + len(rows)} has {len(row)} cells, the line of names has {len(self.names)}.",
                     field="file",
                 )
             rows.append(row)
@@ -65,7 +67,7 @@ class ScoredFile:
                 first, rows, size = first + len(rows), [], 0
         if rows:
             yield Piece(first, rows, self._body(first, rows))
-        elif first == 1:
+        elif first == self._first:
             raise BadInput("The file has no rows below its line of names.", field="file")
 
     def written(self, piece: Piece, answer: Any) -> bytes:

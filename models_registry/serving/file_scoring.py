@@ -24,7 +24,7 @@ class NotAnswered(PortalError):
     """The service has refused some rows, or failed at them."""
 
 
-def score_file(deployment: Deployment, file: IO[bytes], *, method: str = "") -> IO[bytes]:
+def score_file(deployment: Deployment, file: IO[bytes], *, method: str = "", first: int = 1) -> IO[bytes]:
     """The rows of the CSV `file` with the service's answers beside them, as an open temporary file at its start.
 
     All or nothing: BadInput says what is wrong with the file, TooLarge names the setting, NotAnswered is the service's own
@@ -44,7 +44,7 @@ def score_file(deployment: Deployment, file: IO[bytes], *, method: str = "") -> 
         with tempfile.TemporaryFile(dir=folder) as copy:
             _copy(file, copy)
             lines = io.TextIOWrapper(copy, "utf-8-sig", newline="")
-            scored = ScoredFile(lines, schema, method, settings.SERVICE_ROWS)
+            scored = ScoredFile(lines, schema, method, settings.SERVICE_ROWS, first)
             for piece in scored.pieces():
                 output.write(scored.written(piece, _ask(deployment, piece)))
                 if output.tell() > settings.SERVICE_FILE_BYTES * 4:

@@ -22,6 +22,7 @@ from models_registry.forms import ScalingForm, ServiceForm
 from models_registry.models import Deployment, ModelVersion
 from models_registry.serving.portal_routes import told
 from models_registry.status import DeploymentStatus
+from models_registry.views.console import console
 
 EVENTS = 20
 CHOICES = 50
@@ -186,6 +187,7 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "example": example,
         "has_form": status != S.STOPPED and bool(example or found.signature),
         "has_script": has_script,
+        **console(found, has_script=has_script, asked=request.GET.get("console", "")),
         "versions": found.revision.versions,
         "replicas": replicas,
         "example_text": pretty(example) if example else "",

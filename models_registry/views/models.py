@@ -16,6 +16,8 @@ from mlportal.pages.polling import is_known, state_of
 from models_registry import services
 from models_registry.forms import ModelForm, ServiceForm, VersionForm
 from models_registry.models import Deployment, ModelVersion, Part, RegisteredModel, Stage
+from models_registry.views import samples
+from models_registry.views.found import version_of
 from models_registry.views.golden import rows_of
 
 WORST_FIRST = {"dangerous": 0, "unknown": 1, "known": 2}
@@ -64,7 +66,7 @@ def model(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
 @workspace_view
 def version(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
     """The version; for htmx, what its file imports, which a worker is about to find out."""
-    found = _version(request, name, number)
+    found = version_of(request, name, number)
     context = _inspection(found)
     if request.htmx:
         if is_known(request, context["state"]):
@@ -77,7 +79,7 @@ def version(request: WorkspaceRequest, workspace: str, name: str, number: int) -
 @require_POST
 @workspace_view
 def edit_version(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
-    found = _version(request, name, number)
+    found = version_of(request, name, number)
     form = VersionForm(request.POST)
     if form.is_valid():
         services.update_version(found, **form.cleaned_data, by=request.user)
@@ -90,7 +92,7 @@ def edit_version(request: WorkspaceRequest, workspace: str, name: str, number: i
 @require_POST
 @workspace_view
 def deploy(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
-    found = _version(request, name, number)
+    found = version_of(request, name, number)
     form = ServiceForm(request.POST)
     if not form.is_valid():
         context = _inspection(found) | _whole(request, found) | {"form": VersionForm.of(found), "service_form": form}
@@ -106,7 +108,7 @@ def deploy(request: WorkspaceRequest, workspace: str, name: str, number: int) ->
 @require_POST
 @workspace_view
 def delete_version(request: WorkspaceRequest, workspace: str, name: str, number: int) -> HttpResponse:
-    found = _version(request, name, number)
+    found = version_of(request, name, number)
     try:
         services.delete_version(found, by=request.user)
     except Conflict as error:
@@ -160,6 +162,7 @@ def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
         "signature": _signature(found),
         "golden": rows_of(found),
         "is_latest": found.version == found.model.last_version,
+        **samples.shown(found),
     }
 
 
@@ -211,18 +214,3 @@ def _related(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
 def _model(request: WorkspaceRequest, name: str) -> RegisteredModel:
     here = RegisteredModel.objects.visible_to(request.user).in_workspace(request.workspace)
     return get_object_or_404(here.select_related("workspace", "created_by"), name=name)
-
-
-def _version(request: WorkspaceRequest, name: str, number: int) -> ModelVersion:
-    here = ModelVersion.objects.visible_to(request.user).in_workspace(request.workspace)
-    related = here.select_related(
-        "model__workspace",
-        "run__experiment",
-        "run__workspace",
-        "run__snapshot",
-        "snapshot",
-        "environment_version__environment__workspace",
-        "logged_model",
-        "created_by",
-    )
-    return get_object_or_404(related, model__name=name, version=number)

@@ -39,6 +39,8 @@ ACTIONS = {
     "model-version-remove-alias": "delete models/{name}/aliases/{alias}/",
     "model-version-stage": "put models/{name}/versions/{number}/stage/",
     "model-version-edit": "patch models/{name}/versions/{number}/",
+    "model-version-sample": "put models/{name}/versions/{number}/sample/",
+    "model-version-remove-sample": "delete models/{name}/versions/{number}/sample/",
     "model-version-delete": "delete models/{name}/versions/{number}/",
     "model-version-golden": "post models/{name}/versions/{number}/golden/",
     "golden-delete": "delete models/{name}/versions/{number}/golden/{golden}/",

@@ -57,6 +57,7 @@ def test_from_two_files_to_a_prediction(page: Page, portal: Portal) -> None:
     page.get_by_role("button", name="Deploy").first.click()
     page.wait_for_url("**/deployments/scikit-learn-service/")
     expect(page.locator("#deployment-status")).to_contain_text("Healthy", timeout=LONG)
+    page.get_by_role("tab", name="JSON").click()
     request = page.locator("#console-request")
     expect(request).to_have_value(re.compile("data"))
     request.fill(json.dumps({"data": [[5.1, 3.5, 1.4, 0.2]], "method": "predict"}))

@@ -66,7 +66,7 @@ def test_rows_go_in_pieces_and_the_names_come_once() -> None:
         ("age\n1\n", "The column is missing: city"),
         ("x,y\n1,2\n", "The columns are missing: age, city"),
         ("age,age,city\n1,2,x\n", "Two columns of the file are called 'age'"),
-        ("age,city\n1\n", "Line 2 has 1 cells"),
+        ("age,city\n1\n", "Row 1 has 1 cells"),
         ("age,city\n1,x\nold,y\n", "Row 2: 'old' in the column 'age' is no number"),
         ('age,city\n"1,x\n', "no CSV"),
     ],
@@ -137,6 +137,8 @@ def test_a_file_is_scored_by_a_real_service(
         refused = send(callers["reader"], f"deployments/iris/score-file/{query}", body)
         assert refused.status_code == 400
         assert message in error_of(refused)["message"]
+    later = send(callers["reader"], "deployments/iris/score-file/?first=2001", b"a,b,c,d\n5,3,1,0.2\n1\n")
+    assert "Row 2002 has 1 cells" in error_of(later)["message"]
     settings.SERVICE_FILE_BYTES = 5
     too_large = send(callers["reader"], "deployments/iris/score-file/", b"a,b,c,d\n5,3,1,0.2\n")
     assert (too_large.status_code, error_of(too_large)["details"]["limit"]) == (413, 5)

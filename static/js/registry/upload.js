@@ -4,6 +4,7 @@ import { bytes, element } from "../run/format.js";
 import { api } from "../run/http.js";
 import { sendBlobs } from "../submit/blobs.js";
 import { fromDrop, fromInput, withoutNeverTaken } from "../submit/collect.js";
+import { sendSample } from "./sample.js";
 
 const SHOWN = 12;
 const form = document.getElementById("upload-model");
@@ -11,6 +12,7 @@ const at = Object.fromEntries([...form.querySelectorAll("[data-upload]")].map((p
 const root = form.dataset.api;
 let files = [];
 let running = null;
+let registered = null; // whose sample was refused: the next click goes there
 
 for (const input of [at.files, at.folder]) input.addEventListener("change", () => take(input));
 at.drop.addEventListener("dragover", (event) => {
@@ -34,18 +36,24 @@ at.stop.addEventListener("click", () => running?.abort());
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  if (registered) return void location.assign(`${registered}#sample`);
   if (!files.length || running) return;
   running = new AbortController();
   setBusy(true);
   try {
     const entries = await sendBlobs(root, files, setProgress, running.signal);
     const made = await api(`${root}models/`, { method: "POST", json: { ...said(), ...(await golden()), entries } });
+    if (at.sample.files.length) {
+      registered = made.page;
+      await sendSample(`${root}models/`, made, at.sample.files[0], at.target.value.trim());
+    }
     running = null;
     location.assign(made.page);
   } catch (error) {
     if (error.name !== "AbortError") tell(error.message);
     running = null;
     setBusy(false);
+    if (registered) at.submit.textContent = "Go to the model";
   }
 });
 

@@ -1,6 +1,7 @@
 // Forms that post JSON to the API: cancel, re-run, tags, register. The server's refusal is shown where the person is.
 
 import { element } from "./format.js";
+import { sendSample } from "../registry/sample.js";
 import { ApiError, api } from "./http.js";
 import { focusAgain } from "./parts.js";
 
@@ -10,12 +11,14 @@ export function setUpForms(root, refresh) {
     const form = event.target.closest("form[data-api]");
     if (!form || event.defaultPrevented) return;
     event.preventDefault();
+    if (form.dataset.made) return void location.assign(form.dataset.made);
     const buttons = [...form.querySelectorAll("button")].filter((button) => !button.disabled);
     const focused = form.contains(document.activeElement) && document.activeElement.id;
     for (const button of buttons) button.disabled = true; // which takes the focus from them
     tell(form, null);
     try {
       const answer = await api(form.dataset.api, { method: form.dataset.method ?? "POST", json: bodyOf(form) });
+      await sample(form, answer);
       if (form.dataset.then === "go") return void location.assign(answer.page ?? form.dataset.page);
       form.closest("dialog")?.close();
       await refresh(form);
@@ -25,6 +28,19 @@ export function setUpForms(root, refresh) {
     for (const button of buttons) button.disabled = false;
     if (focused && document.activeElement === document.body) focusAgain(focused);
   });
+}
+
+/** The sample of a model that was just registered; where it is refused, the next click goes to the model, and makes no other. */
+async function sample(form, made) {
+  const file = form.querySelector("[data-sample]")?.files[0];
+  if (!file) return;
+  try {
+    await sendSample(form.dataset.api, made, file, form.querySelector("[data-sample-target]").value.trim());
+  } catch (error) {
+    form.dataset.made = `${made.page}#sample`;
+    form.querySelector("[data-sample-submit]").textContent = "Go to the model";
+    throw error;
+  }
 }
 
 // A field's kind says how its text becomes JSON; what is empty is left out, so that the API's defaults hold, unless the
