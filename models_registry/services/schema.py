@@ -24,6 +24,7 @@ MLFLOW_KINDS: Final = {
     "str": "text",
     "datetime": "time",
 }
+ONE_A_ROW: Final = ("texts", "values")  # of what a model takes that takes no rows of cells
 MOST_CHOICES: Final = 50
 FEW_NUMBERS: Final = 12  # different whole numbers that are chosen from a list
 
@@ -48,7 +49,7 @@ class Schema:
     """`inputs` are in the order in which rows have them; none: nobody knows. `example` is a row that the service takes.
 
     `is_named`: the model knows its inputs by name; otherwise the names are the sample's, or made up. `is_text`: a row is one
-    text, not a list. `known_by` is what tells most of it: sample, mlflow, model or nothing.
+    text or value, not a list. `known_by` is what tells most of it: sample, mlflow, model or nothing.
     """
 
     inputs: Sequence[Field] = ()
@@ -76,6 +77,9 @@ def schema_of(deployment: Deployment) -> Schema:
 def combined(describe: Mapping[str, Any], version: ModelVersion | None, sample: TrainingSample | None) -> Schema:
     methods = list(describe.get("methods") or [])
     row = example_row(describe, version.example if version else None, sample.target if sample else "")
+    takes = describe.get("takes") or "cells"
+    if takes not in ("cells", *ONE_A_ROW):  # objects, lists, images: no fields, and no columns of a file
+        return Schema((), methods, describe.get("default_method") or "predict", describe.get("classes"), row)
     signature = mlflow_inputs(version) if version else []
     names, is_named = _names(describe, signature, sample)
     told = {column["name"]: column for column in sample.columns} if sample else {}
@@ -83,7 +87,9 @@ def combined(describe: Mapping[str, Any], version: ModelVersion | None, sample: 
     shown = row if isinstance(row, list) else [row]
     defaults = dict(zip(names, shown, strict=False)) if row is not None else {}
     fields = [_field(name, told.get(name), kinds.get(name, ""), defaults.get(name)) for name in names]
-    is_text = describe.get("n_features") is None and len(fields) == 1 and fields[0].kind == "text"
+    if takes in ONE_A_ROW and not fields:
+        fields = [_field(takes[:-1], None, "text" if takes == "texts" else "", row)]
+    is_text = len(fields) == 1 and (takes in ONE_A_ROW or (not describe.get("n_features") and fields[0].kind == "text"))
     known_by = "sample" if any(name in told for name in names) else "mlflow" if any(kinds.values()) else "model"
     return Schema(
         inputs=fields,
@@ -114,6 +120,9 @@ def described(describe: Mapping[str, Any], kept: Mapping[str, Any] | None) -> Ma
 
 def _fitting(describe: Mapping[str, Any], kept: Mapping[str, Any], target: str) -> Any:
     """The kept row in the model's order of columns; None where the two do not go together."""
+    takes = describe.get("takes") or "cells"
+    if takes not in ("cells", *ONE_A_ROW):
+        return None
     columns, row = kept.get("columns"), kept["row"]
     names, width = describe.get("feature_names"), describe.get("n_features")
     if columns and names:
@@ -126,6 +135,8 @@ def _fitting(describe: Mapping[str, Any], kept: Mapping[str, Any], target: str) 
         values = dict(zip(columns, row, strict=True))
         row = [values[name] for name in inputs]
     if width is None and not names:
+        if takes in ONE_A_ROW:
+            return row[0] if len(row) == 1 else None
         return row[0] if len(row) == 1 and isinstance(row[0], str) else row
     return row if len(row) == (width or len(names or ())) else None
 
@@ -181,8 +192,8 @@ def _field(name: str, column: Column | None, kind: str, value: Any) -> Field:
 
 
 def _short(number: float) -> float:
-    """Without what only a double's rounding has put there."""
-    return float(f"{number:.12g}")
+    """As many digits as a person looks at."""
+    return float(f"{number:.6g}")
 
 
 def _step(width: float) -> float | None:

@@ -13,7 +13,7 @@ from django.conf import settings
 from mlportal.errors import BadInput, Conflict, PortalError, TooLarge
 from models_registry.models import Deployment
 from models_registry.services.keys import pair_of
-from models_registry.services.schema import schema_of
+from models_registry.services.schema import ONE_A_ROW, schema_of
 from models_registry.services.scored_files import Piece, ScoredFile
 from models_registry.serving.asgi import score
 
@@ -35,6 +35,8 @@ def score_file(deployment: Deployment, file: IO[bytes], *, method: str = "", fir
     schema = schema_of(deployment)
     if deployment.signature is None:
         raise Conflict(f"The service {deployment.name} does not answer yet, so nobody knows what it takes.")
+    if deployment.signature.get("takes", "cells") not in ("cells", *ONE_A_ROW):
+        raise BadInput("The model takes no tables: ask it with JSON.", field="file")
     method = method or schema.default_method
     if method not in schema.methods:
         raise BadInput(f"The model has no {method[:60]!r}; it has {', '.join(schema.methods)}.", field="method")

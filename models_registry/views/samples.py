@@ -76,7 +76,7 @@ def _column(column: dict[str, Any]) -> dict[str, Any]:
         values, counts = f"{column['min'][:19]} to {column['max'][:19]}", []
     else:
         listed = column.get("values", [])
-        values = ", ".join(f"{str(value)[:40]} ({count})" for value, count in listed[:SHOWN_VALUES])
+        values = ", ".join(f"{_said(value)} ({count})" for value, count in listed[:SHOWN_VALUES])
         more = column["distinct"] - min(len(listed), SHOWN_VALUES)
         values += f" and {more:,} more" if more > 0 and values else f"{more:,} different texts" if more > 0 else ""
         counts = [count for _, count in listed[:20]] if len(listed) > 1 else []
@@ -92,3 +92,7 @@ def _column(column: dict[str, Any]) -> dict[str, Any]:
         "bars": bars,
         "told": told,
     }
+
+
+def _said(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)[:40]

@@ -45,6 +45,7 @@ const shownTab = (form) => form.closest(".card").querySelector("[data-console-ta
 
 function open(name) {
   const form = document.querySelector("[data-console]");
+  if (shownTab(form) === "form") part(form, "request").value = requestOf(form);
   for (const tab of document.querySelectorAll("[data-console-tab]")) {
     const active = tab.dataset.consoleTab === name;
     tab.classList.toggle("active", active);
