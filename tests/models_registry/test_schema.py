@@ -160,6 +160,16 @@ def test_a_model_of_texts_takes_a_text_a_row(version: ModelVersion, contributor:
     assert [each.name for each in schema.inputs] == ["review"]
 
 
+def test_models_of_texts_and_of_objects_say_so(version: ModelVersion) -> None:
+    texts = {"methods": ["transform"], "takes": "texts", "n_features": None, "example": ["good"]}
+    schema = combined(texts, version, None)
+    assert [(each.name, each.kind, each.default) for each in schema.inputs] == [("text", "text", "good")]
+    assert schema.is_text
+    objects = {"methods": ["transform"], "takes": "objects", "n_features": None, "example": [{"a": 1}]}
+    schema = combined(objects, version, None)
+    assert (list(schema.inputs), schema.example) == ([], {"a": 1})
+
+
 def test_nobody_knows_what_a_script_takes(version: ModelVersion, contributor: User, iris: dict[str, Any]) -> None:
     deployment = services.deploy(version, name="iris", by=contributor)
     deployment.live_revision = deployment.revision

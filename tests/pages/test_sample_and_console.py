@@ -117,7 +117,6 @@ def test_the_form_has_a_field_for_each_input_of_the_sample(
         ("?console=json", "json"),
         ("?console=csv", "csv"),
         ("?console=eat", "form"),
-        ("?console=%00", "form"),
     ],
 )
 def test_the_address_says_which_tab_is_open(carl: Client, healthy: Deployment, query: str, shown: str) -> None:  # noqa: F811
