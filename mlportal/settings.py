@@ -207,6 +207,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "experiments.reap", "schedule": BEAT_SECONDS, "options": {"expires": BEAT_SECONDS}},
     "inspect": {"task": "models_registry.resume", "schedule": 60.0, "options": {"expires": 30}},
     "watch": {"task": "models_registry.watch", "schedule": 10.0, "options": {"expires": 5}},
+    "drift": {"task": "models_registry.drift_everywhere", "schedule": 300.0, "options": {"expires": 200}},
     "merge measures": {"task": "models_registry.tidy_measures", "schedule": 300.0, "options": {"expires": 200}},
     "sweep": {"task": "experiments.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
     "tidy": {"task": "experiments.tidy", "schedule": SWEEP_SECONDS, "options": {"expires": 600}},
@@ -264,6 +265,9 @@ SERVICE_REQUEST_LOG = 100
 MEASURES_FINE_SECONDS = env.seconds("MLPORTAL_MEASURES_FINE", 2 * 3600)
 MEASURES_MINUTES_SECONDS = env.seconds("MLPORTAL_MEASURES_MINUTES", 2 * 86_400)
 MEASURES_SECONDS = env.seconds("MLPORTAL_MEASURES", 90 * 86_400)
+SAMPLED_ROWS = env.integer("MLPORTAL_SAMPLED_ROWS", 1_000_000, least=1)
+SAMPLES_SECONDS = env.seconds("MLPORTAL_SAMPLES", 90 * 86_400)
+ACTUALS = env.integer("MLPORTAL_ACTUALS", 10_000, least=1)
 METRICS_TOKEN = env.text("MLPORTAL_METRICS_TOKEN")
 METRICS_VERSIONS = env.integer("MLPORTAL_METRICS_VERSIONS", 5, least=1)
 SERVICE_FILE_BYTES = env.size("MLPORTAL_SERVICE_FILE", 200_000_000)

@@ -10,8 +10,10 @@ from mlportal.access.admin import RecordAdmin, do_for_each
 from mlportal.access.models import User
 from models_registry import services
 from models_registry.models import (
+    ActualValue,
     Deployment,
     DeploymentEvent,
+    DriftReport,
     GoldenReplay,
     GoldenRequest,
     ModelAlias,
@@ -22,12 +24,14 @@ from models_registry.models import (
     ReplicaMeasure,
     RequestLog,
     Revision,
+    SampledRequest,
     ServiceLoad,
     ServiceMeasure,
     ServiceReplica,
     ServiceTotal,
     ServingLease,
     TrainingSample,
+    Watch,
 )
 
 
@@ -173,6 +177,30 @@ class ServiceReplicaAdmin(RecordAdmin):
 @admin.register(ServiceLoad)
 class ServiceLoadAdmin(OfDeploymentAdmin):
     list_display = ("deployment", "gateway", "at", "in_flight")
+
+
+@admin.register(Watch)
+class WatchAdmin(OfDeploymentAdmin):
+    list_display = ("deployment", "sample_percent", "sample_rows", "updated_at")
+    date_hierarchy = "updated_at"
+
+
+@admin.register(SampledRequest)
+class SampledRequestAdmin(OfDeploymentAdmin):
+    list_display = ("at", "deployment", "version", "request_id", "method", "rows")
+
+
+@admin.register(ActualValue)
+class ActualValueAdmin(RecordAdmin):
+    list_display = ("at", "sampled", "row", "value", "predicted")
+    list_select_related = ("sampled",)
+    search_fields = ("sampled__request_id", "sampled__deployment__name")
+
+
+@admin.register(DriftReport)
+class DriftReportAdmin(OfDeploymentAdmin):
+    list_display = ("at", "deployment", "version", "rows", "flag", "problem")
+    list_filter = ("flag",)
 
 
 @admin.register(ServingLease)

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from experiments.services.crew import Crew
-from models_registry.models import ModelVersion
+from models_registry.models import Deployment, ModelVersion
 from models_registry.services import inspecting, monitoring
 
 inspectors = Crew("inspector", 2)
@@ -33,3 +33,16 @@ def watch() -> None:
 @shared_task(name="models_registry.tidy_measures")
 def tidy_measures() -> None:
     monitoring.tidy_measures()
+    monitoring.tidy_samples()
+
+
+@shared_task(name=monitoring.COMPARE)
+def drift(deployment_id: int) -> None:
+    deployment = Deployment.objects.filter(pk=deployment_id).first()
+    if deployment is not None:
+        monitoring.compare_deployment(deployment)
+
+
+@shared_task(name="models_registry.drift_everywhere")
+def drift_everywhere() -> None:
+    monitoring.compare_where_new()

@@ -7,11 +7,14 @@ from models_registry.models.registry import ModelAlias, ModelFile, ModelVersion,
 from models_registry.models.replicas import ServiceLoad, ServiceReplica
 from models_registry.models.revisions import Part, Revision
 from models_registry.models.samples import TrainingSample
+from models_registry.models.sampling import ActualValue, DriftReport, SampledRequest, Watch
 from models_registry.models.serving import ServingLease
 
 __all__ = [
+    "ActualValue",
     "Deployment",
     "DeploymentEvent",
+    "DriftReport",
     "GoldenReplay",
     "GoldenRequest",
     "ModelAlias",
@@ -22,6 +25,7 @@ __all__ = [
     "ReplicaMeasure",
     "RequestLog",
     "Revision",
+    "SampledRequest",
     "ServiceLoad",
     "ServiceMeasure",
     "ServiceReplica",
@@ -29,4 +33,5 @@ __all__ = [
     "ServingLease",
     "Stage",
     "TrainingSample",
+    "Watch",
 ]

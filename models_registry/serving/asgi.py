@@ -11,6 +11,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from models_registry.serving import actuals
 from models_registry.serving.gateway import Gateway, Limits
 from models_registry.serving.gateway.errors import WrongHost
 from models_registry.serving.gateway.http import Receive, Scope, Send, error_answer, header, send_answer
@@ -74,6 +75,9 @@ async def gateway_application(scope: Scope, receive: Receive, send: Send) -> Non
         name = _service_in(scope["path"].removeprefix(scope.get("root_path", "")))
         if not here.routes.is_ready_for(name):
             await here.routes.be_ready_for(name)
+        if scope["path"].endswith(actuals.PATH):
+            await actuals.actuals_application(here.gateway, scope, receive, send)
+            return
     await here.gateway(scope, receive, send)
 
 

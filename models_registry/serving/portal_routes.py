@@ -22,11 +22,12 @@ from mlportal.node import node_name
 from mlportal.texts import storable
 from models_registry.models import Deployment, ModelVersion, RequestLog, Revision, ServiceReplica
 from models_registry.services.keys import is_key, pair_of
-from models_registry.services.monitoring import keep_measures
+from models_registry.services.monitoring import keep_measures, keep_samples, watch_of
 from models_registry.services.requests import keep_requests
 from models_registry.services.schema import described
 from models_registry.serving.gateway import RequestRecord, Route, Target
 from models_registry.serving.measuring import Measures
+from models_registry.serving.sampling import Sample, Samples
 from models_registry.status import DeploymentStatus, ReplicaState
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def read_routes() -> list[Route]:
     """Every service that there is, those that are stopped too: they answer 503, not 404."""
     close_old_connections()
     replicas = Prefetch("replicas", ServiceReplica.objects.exclude(socket="").defer("log", "problem"))
-    rows = Deployment.objects.select_related("workspace", "revision", "live_revision", "candidate")
+    rows = Deployment.objects.select_related("workspace", "revision", "live_revision", "candidate", "watch")
     models = ModelVersion.objects.filter(parts__revision=OuterRef("live_revision")).order_by()
     rows = rows.annotate(real_row=Subquery(models.values("example")[:1])).prefetch_related(replicas)
     return [route_of(row, getattr(row, "real_row", None)) for row in rows.defer("log")]
@@ -126,6 +127,7 @@ def route_of(deployment: Deployment, real_row: Mapping[str, Any] | None = None) 
         trouble=deployment.failure if deployment.status == DeploymentStatus.UNHEALTHY else "",
         closed=CLOSED.get(deployment.status, "").format(deployment.name),
         elsewhere=node if node and node != node_name() else "",
+        sample=watch_of(deployment).sample_percent / 100,
     )
 
 
@@ -164,6 +166,7 @@ class RequestBuffer:
     def __init__(self) -> None:
         self._waiting: dict[str, deque[RequestRecord]] = {}
         self.measures = Measures()
+        self.samples = Samples()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -193,6 +196,8 @@ class RequestBuffer:
         rows = [row_of(record) for log in waiting.values() for record in log]
         if rows:
             keep_requests(rows)
+        if samples := self.samples.take():
+            keep_samples(samples)
         pieces = self.measures.take(all_of_it=all_of_it)
         if pieces:
             keep_measures(pieces)
@@ -233,6 +238,12 @@ class PortalRecorder:
     def measure(self, route: Route, target: Target, status: int, seconds: float, rows: int, waiting: int) -> None:
         self.buffer.measures.request(route.deployment_id, target.version, status, seconds, rows, waiting)
         self.buffer.wake()
+
+    def sample(self, route: Route, target: Target, request: str, method: str, payload: Any, result: Any) -> None:
+        asked = Sample(
+            route.deployment_id, target.version, request, method, time.time(), target.describe, payload, result
+        )
+        self.buffer.samples.add(asked)
 
     def measure_batch(self, route: Route, target: Target, requests: int, rows: int, seconds: float) -> None:
         self.buffer.measures.batch(route.deployment_id, target.version, requests, rows, seconds)

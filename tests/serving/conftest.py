@@ -59,6 +59,7 @@ class Memory:
     routes: dict[str, Route] = field(default_factory=dict)
     records: list[RequestRecord] = field(default_factory=list)
     measured: list[tuple[str, int, int]] = field(default_factory=list)  # (service, status, rows) of each request
+    samples: list[tuple[str, str, Any, Any]] = field(default_factory=list)
     batches: list[tuple[str, int, int]] = field(default_factory=list)  # (service, requests, rows) of each call
 
     def lookup(self, workspace: str | None, name: str) -> Route | None:
@@ -72,6 +73,9 @@ class Memory:
 
     def measure_batch(self, route: Route, target: Target, requests: int, rows: int, seconds: float) -> None:
         self.batches.append((route.name, requests, rows))
+
+    def sample(self, route: Route, target: Target, request: str, method: str, payload: Any, result: Any) -> None:
+        self.samples.append((request, method, payload, result))
 
     def publish(self, name: str, *replicas: Replica, **changes: Any) -> None:
         describe: Mapping[str, Any] = next((replica.describe for replica in replicas if replica.describe), {})

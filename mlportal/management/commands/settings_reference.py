@@ -123,6 +123,9 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_MEASURES_FINE": "How long measurements of services are kept in pieces of 10 s; then they are merged to minutes.",
     "MLPORTAL_MEASURES_MINUTES": "How long measurements of services are kept by the minute; then they are merged to hours.",
     "MLPORTAL_MEASURES": "How long measurements of services are kept at all.",
+    "MLPORTAL_SAMPLED_ROWS": "Most rows of its requests that a service may be told to keep.",
+    "MLPORTAL_SAMPLES": "How long sampled requests to services are kept, with their predictions and actual values.",
+    "MLPORTAL_ACTUALS": "Most actual values that one request may hand over.",
     "MLPORTAL_METRICS_TOKEN": "What Prometheus sends as `Authorization: Bearer …` to read `/metrics`; without it everybody who "
     "reaches the portal may read them: names and versions of services, and numbers.",
     "MLPORTAL_METRICS_VERSIONS": "Most versions of each service, the last ones that answered, that `/metrics` tells apart.",

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import count
+from random import random
 from typing import Any, NamedTuple
 
 from models_registry.serving.gateway import errors
@@ -234,10 +235,11 @@ class Gateway:
         return answer_of(await self._call(exchange, request_of(exchange.scope, exchange.body)))
 
     async def _call(self, exchange: Exchange, payload: Any) -> Any:
-        watch = partial(gone, exchange.receive)
-        return await self.dispatcher.call(
-            exchange.route, exchange.target, exchange.method, payload, rows=exchange.rows, watch=watch
-        )
+        watch, route, target = partial(gone, exchange.receive), exchange.route, exchange.target
+        result = await self.dispatcher.call(route, target, exchange.method, payload, rows=exchange.rows, watch=watch)
+        if route.sample and random() < route.sample:
+            self.recorder.sample(route, target, exchange.id, exchange.method, payload, result)
+        return result
 
     async def _take_body(self, exchange: Exchange) -> None:
         limits, patrol = self.limits, self.dispatcher.patrol

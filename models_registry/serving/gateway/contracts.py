@@ -48,6 +48,8 @@ class Route:
     closed: str = ""
     elsewhere: str = ""
     trouble: str = ""
+    sample: float = 0.0
+    """The share of the requests whose rows and answers are handed to `Recorder.sample`."""
 
     @property
     def main(self) -> Target:
@@ -99,6 +101,9 @@ class Recorder(Protocol):
 
     def measure_batch(self, route: Route, target: Target, requests: int, rows: int, seconds: float) -> None:
         """Once for each answer of a model worker: how many requests it answers, and how long it took."""
+
+    def sample(self, route: Route, target: Target, request: str, method: str, payload: Any, result: Any) -> None:
+        """Rows as the model took them and what it answered, of a share of the requests; nobody changes either any more."""
 
 
 @dataclass(frozen=True, slots=True)
