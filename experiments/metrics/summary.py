@@ -12,7 +12,7 @@ from .series import Series
 class Summary:
     """What is known of the points seen so far; everything but the counts is None as long as no point says it.
 
-    ``last`` is the value with the highest (step, time), of equals the one that came later, NaN as it is. ``min``,
+    ``last`` is the value with the highest (step, time), of equals the largest one, as MLflow has it, NaN as it is. ``min``,
     ``max`` and ``total`` (the sum) leave NaN out and take infinities as they are; ``min_step`` and ``max_step`` are
     the lowest steps at which the extremes stand. ``last_time`` is in epoch seconds.
     """
@@ -43,7 +43,7 @@ class Summary:
         if len(series) == 1:
             return cls._of_one(series.steps[0], series.times[0], series.values[0])
         steps, values = series.steps.tolist(), series.values.tolist()
-        last = max(_where(steps, max(steps)), key=lambda i: (series.times[i], i))
+        last = max(_where(steps, max(steps)), key=lambda i: (series.times[i], _size(values[i]), i))
         numbers = [value for value in values if value == value]
         low = high = low_step = high_step = None
         if numbers:
@@ -104,8 +104,13 @@ def _where(column: Sequence[float], value: float) -> list[int]:
     return [index for index, other in enumerate(column) if other == value]
 
 
-def _last_key(summary: Summary) -> tuple[int, float]:
-    return (summary.last_step or 0, summary.last_time or 0.0)
+def _last_key(summary: Summary) -> tuple[int, float, float]:
+    return (summary.last_step or 0, summary.last_time or 0.0, _size(summary.last or 0.0))
+
+
+def _size(value: float) -> float:
+    """MLflow takes NaN for 0 there."""
+    return value if value == value else 0.0
 
 
 def _low_key(summary: Summary) -> tuple[float, int]:

@@ -62,6 +62,7 @@ from experiments.services.metrics import (
     write_batch,
 )
 from experiments.services.moving import move_runs
+from experiments.services.parents import link_parent
 from experiments.services.purging import Plan, models_of, plan_purge, purge_runs, why_staying
 from experiments.services.retention import (
     Preview,
@@ -179,6 +180,7 @@ __all__ = [
     "freed_bytes",
     "history",
     "install_curated",
+    "link_parent",
     "lock_difference",
     "log_batch",
     "log_datasets",

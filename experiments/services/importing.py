@@ -28,7 +28,6 @@ from experiments.models import (
     Run,
     Tag,
 )
-from experiments.search.attributes import PARENT_TAG
 from experiments.services import points, uploads
 from experiments.services.described import CONTEXT, DescribedDataset
 from experiments.services.logged_models import ModelPoint
@@ -164,24 +163,6 @@ def import_artifacts(run: Run, files: Sequence[tuple[str, Blob]], *, by: User) -
 
 
 @transaction.atomic
-def link_parents(experiment: Experiment) -> int:
-    """Make children of the runs whose tag names another run of the experiment; how many. A circle stays tags, and
-    so does a parent in the trash whose child is not."""
-    tags = Tag.objects.filter(run__experiment=experiment, run__parent=None, name=PARENT_TAG)
-    linked = 0
-    for tag in tags.select_related("run").order_by("pk"):
-        parent = Run.objects.filter(experiment=experiment, uid=(tag.value or "")[:32]).first()
-        if parent is None or parent.uid != tag.value or _descends(parent, tag.run):
-            continue
-        if parent.deleted_at is not None and tag.run.deleted_at is None:  # trees are in the trash as a whole
-            continue
-        Run.objects.filter(pk=tag.run_id).update(parent=parent, revision=F("revision") + 1)
-        tag.delete()
-        linked += 1
-    return linked
-
-
-@transaction.atomic
 def import_logged_model(model: LoggedModel, *, by: User) -> None:
     """A row that was put together elsewhere, with its own id and times."""
     require(Role.CONTRIBUTOR, model.workspace, by)
@@ -272,17 +253,6 @@ def _gathered(series: Iterable[tuple[str, Series]]) -> Iterator[dict[str, Series
         count += len(more)
     if some:
         yield some
-
-
-def _descends(run: Run, ancestor: Run) -> bool:
-    seen: set[int] = set()
-    each: Run | None = run
-    while each is not None and each.pk not in seen:
-        if each.pk == ancestor.pk:
-            return True
-        seen.add(each.pk)
-        each = each.parent
-    return False
 
 
 def _named(files: Sequence[tuple[str, Blob]], there: Mapping[str, int]) -> list[tuple[str, Blob]]:

@@ -10,6 +10,7 @@ from django.db import transaction
 from experiments import services
 from experiments.metrics import Batch, Series
 from experiments.models import Run
+from experiments.search.attributes import PARENT_TAG
 from mlportal.mlflow_api import logged_models
 from mlportal.mlflow_api.call import Call, Json
 from mlportal.mlflow_api.errors import invalid, missing
@@ -47,6 +48,8 @@ def log_batch(call: Call) -> Json:
     points = logged_models.points_of(call, metrics)
     run = call.writable_run()
     _write(run, batch, points)
+    if PARENT_TAG in batch.tags:
+        services.link_parent(run, by=call.by)
     if run_name:
         services.update_run(run, name=run_name, by=call.by)
     return {}

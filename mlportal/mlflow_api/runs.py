@@ -119,6 +119,8 @@ def set_tag(call: Call) -> Json:
     name = take_own_tags(tags)
     if tags:
         services.write_batch(run, Batch(tags=dict(tags)))
+    if PARENT_TAG in tags:
+        services.link_parent(run, by=call.by)
     if name:
         services.update_run(run, name=name, by=call.by)
     return {}

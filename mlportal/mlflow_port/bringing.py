@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from experiments.models import Experiment, LoggedModelUse, Run
 from experiments.models.experiments import any_name
-from experiments.services import importing
+from experiments.services import importing, parents
 from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace
 from mlportal.blobs.models import Blob
@@ -161,7 +161,7 @@ class Bringer:
                 model,
             )
         if not self.dry:
-            importing.link_parents(experiment)
+            parents.link_parents(experiment)
 
     def _experiment_row(self, item: ExperimentItem, where: str) -> Experiment:
         tags = self.fitting.pairs(item.tags, f"{where}, tag")

@@ -94,9 +94,14 @@ def test_a_summary_says_what_the_points_say(found: list[tuple[int, float, float]
     assert summary.count == len(found)
     assert summary.nan_count == len(found) - len(numbers)
     assert summary.first_step == min((step for step, _, _ in found), default=None)
-    last = sorted(found, key=lambda point: point[:2])[-1] if found else (None, None, None)
-    assert (summary.last_step, summary.last_time) == last[:2]
-    assert same(summary.last, last[2])
+    last = max((point[:2] for point in found), default=(None, None))
+    assert (summary.last_step, summary.last_time) == last
+    equals = [value for *key, value in found if tuple(key) == last]
+    largest = max(
+        (0.0 if math.isnan(value) else value for value in equals), default=None
+    )  # NaN counts as 0, as in MLflow
+    assert any(same(summary.last, value) for value in equals) or not found
+    assert summary.last == largest or (largest == 0 and summary.last is not None and math.isnan(summary.last))
     for value, step, extreme in ((summary.min, summary.min_step, min), (summary.max, summary.max_step, max)):
         expected = extreme((value for _, value in numbers), default=None)
         assert value == expected

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.mlflow.conftest import Mlflow, refused
+from tests.portal import Portal
 
 
 @pytest.fixture
@@ -33,6 +34,30 @@ def test_a_parent_elsewhere_is_a_tag_and_a_child_keeps_its_parent(api: Mlflow) -
     refused(api.send("runs/set-tag", run_id=child, key=tag, value=other))
     refused(api.send("runs/delete-tag", run_id=child, key=tag))
     assert api.data(child, "tags")[tag] == parent
+
+
+def test_a_run_that_is_tagged_with_a_parent_becomes_its_child(portal: Portal, api: Mlflow) -> None:
+    def children(uid: str) -> set[str]:
+        with portal.client() as client:
+            return {run["id"] for run in client.get("runs/", parent=uid)["results"]}
+
+    tag = "mlflow.parentRunId"
+    top, middle, late, alone = (api.new_run() for _ in range(4))
+    api.post("runs/set-tag", run_id=middle, key=tag, value=top)
+    api.post("runs/log-batch", run_id=late, tags=[{"key": tag, "value": middle}])
+    assert children(top) == {middle} and children(middle) == {late}
+    assert api.data(late, "tags")[tag] == middle
+    for value in (late, alone, top[:-1], "no such run", "x" * 5000):  # a circle, itself, none
+        api.post("runs/set-tag", run_id=top if value == late else alone, key=tag, value=value)
+    assert children(late) == children(alone) == set()
+    assert api.data(top, "tags")[tag] == late
+
+
+def test_of_equals_the_largest_is_the_last(api: Mlflow, run: str) -> None:
+    for value in (1.0, 3.0, 2.0):
+        api.post("runs/log-metric", run_id=run, **metric(value=value, step=4))
+    api.post("runs/log-batch", run_id=run, metrics=[metric("n", value, step=4) for value in (1.0, 3.0, 2.0)])
+    assert api.data(run, "metrics") == {"m": 3.0, "n": 3.0}
 
 
 def test_numbers_that_are_none_are_kept(api: Mlflow, run: str) -> None:
