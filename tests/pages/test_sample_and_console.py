@@ -11,7 +11,7 @@ from django.test import Client
 
 from mlportal.access.models import User
 from models_registry import services
-from models_registry.models import Deployment, ModelVersion, TrainingSample
+from models_registry.models import Deployment, ModelVersion, Revision, TrainingSample
 from models_registry.status import DeploymentStatus
 from tests.pages.test_registry_pages import (  # noqa: F401  (fixtures)
     SIGNATURE,
@@ -135,8 +135,8 @@ def test_an_entry_script_has_json_alone(carl: Client, healthy: Deployment) -> No
 
 def test_many_inputs_can_be_searched(carl: Client, healthy: Deployment) -> None:  # noqa: F811
     wide: dict[str, Any] = {**SIGNATURE, "n_features": 80, "example": [[0.0] * 80]}
-    Deployment.objects.update(signature=wide)
+    Revision.objects.update(signature=wide)
     text = text_of(carl.get(SERVICE))
     assert "Find one of 80 inputs" in text and "console-fields-many" in text
-    Deployment.objects.update(signature=SIGNATURE)
+    Revision.objects.update(signature=SIGNATURE)
     assert "data-console-find" not in text_of(carl.get(SERVICE))
