@@ -10,7 +10,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from django.conf import settings
 from django.db import connections
@@ -28,17 +28,21 @@ logger = logging.getLogger(__name__)
 BUILD_POLL_SECONDS = 0.5
 LOG_CHARACTERS = 16_384
 _LAYING_OUT: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
-CODE, MODELS = "code", "azureml-models"
+CODE, MODELS, MODULES = "code", "azureml-models", "modules"
 
 
 @dataclass(frozen=True, slots=True)
 class Materials:
-    """`load` is a model's file, or an entry script in the folder `code`. `models` is Azure's AZUREML_MODEL_DIR."""
+    """`load` is a model's file, or an entry script in the folder `code`. `models` is Azure's AZUREML_MODEL_DIR.
+
+    `modules` are folders with the modules of the run that trained the model, when its classes are defined there.
+    """
 
     python: Path
     load: Path
     models: Path
     code: Path | None
+    modules: tuple[Path, ...] = ()
 
 
 class CannotPrepare(Exception):
@@ -90,7 +94,10 @@ def prepare(revision: Revision) -> Materials:
     model = main_file(versions[0])
     if model is None:
         raise CannotPrepare("Its folder has no single file that is the model.")
-    return Materials(python, homes[0] / model.path, homes[0], None)
+    modules, places = modules_of(versions[0])
+    return Materials(
+        python, homes[0] / model.path, homes[0], None, tuple(folder / MODULES / place for place in places if modules)
+    )
 
 
 def revisions_folder() -> Path:
@@ -128,7 +135,26 @@ def _files(revision: Revision) -> dict[str, str]:
     for version in revision.versions:
         home = f"{MODELS}/{_place_of(version)}"
         files |= {f"{home}/{file.path}": file.blob_id for file in version.files.all()}
+    if not revision.entry_script and len(revision.versions) == 1:
+        modules, _ = modules_of(revision.versions[0])
+        files |= {f"{MODULES}/{name}": digest for name, digest in modules.items()}
     return files
+
+
+def modules_of(version: ModelVersion) -> tuple[dict[str, str], list[str]]:
+    """({path: digest} of the run's own modules, the folders that its script found them in); nothing when the model's
+    file is known to name none of them."""
+    if version.snapshot is None:
+        return {}, []
+    code = {name: digest for name, digest, _ in version.snapshot.entries if name.endswith(".py")}
+    script = version.run.script if version.run else str((version.lineage or {}).get("script") or "")
+    places = list(dict.fromkeys([str(PurePosixPath(script).parent), "."]))
+    if version.inspection is not None:
+        roots = {str(module).partition(".")[0] for module, *_ in version.inspection.get("imports") or ()}
+        starts = [str(PurePosixPath(place, root)) for place in places for root in roots]
+        if not any(name == f"{start}.py" or name.startswith(f"{start}/") for name in code for start in starts):
+            return {}, []
+    return code, places
 
 
 def _place_of(version: ModelVersion) -> str:
@@ -147,7 +173,7 @@ def _is_there(path: Path, digest: str) -> bool:
 def _write(name: str, expected: str, path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    said = name.removeprefix(f"{CODE}/") if name.startswith(f"{CODE}/") else "/".join(name.split("/")[3:])
+    said = "/".join(name.split("/")[3 if name.startswith(f"{MODELS}/") else 1 :])
     try:
         stored = open_blob(expected)
     except BytesLost:

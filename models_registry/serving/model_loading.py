@@ -33,7 +33,7 @@ def load_model(path: str) -> Any:
         raise
     except AttributeError as error:
         if "__main__" in str(error) or "__mp_main__" in str(error):
-            hint = "what the training script itself defines is not found here: put it into a package of the environment"
+            hint = "what the training script itself defines is not found here: move it into a module beside the script"
         else:
             hint = "usually another version of a package than the model was saved with"
         raise CannotLoad("AttributeError: %s (%s)" % (error, hint)) from None

@@ -9,8 +9,8 @@ after SIGTERM, when what it was working on is answered; 3 when the model cannot 
 made; 5 when memory ran out. The last line of the log then says why.
 
 `--spec` is JSON: "parent" (pid that this process shall not outlive), "memory_bytes", "open_files", "file_bytes",
-"max_body_bytes", "framework_version", "call_seconds" (after which a call of a script ends this process). All may be
-missing.
+"max_body_bytes", "framework_version", "modules" (folders of Python modules that the model may need), "call_seconds"
+(after which a call of a script ends this process). All may be missing.
 """
 
 import argparse
@@ -32,7 +32,14 @@ EXIT_NOT_LOADED, EXIT_NO_SOCKET, EXIT_OUT_OF_MEMORY = 3, 4, 5
 CALL_SECONDS = 60.0
 READ_BYTES, PEEK_BYTES = 1 << 17, 1 << 10
 NAN = float("nan")
-OF_INPUT = ("convert", "must be", "not supported between instances", "unhashable")  # in a TypeError
+MESSAGE_CHARACTERS = 2000
+OF_INPUT = (
+    "convert",
+    "must be",
+    "not supported between instances",
+    "for the input types",
+    "unhashable",
+)  # in a TypeError
 
 log_file = 2  # then a copy of it: scripts may close their standard error
 
@@ -100,16 +107,18 @@ class Model(object):
         except MemoryError:
             raise
         except (ValueError, KeyError, IndexError, OverflowError) as error:
-            return protocol.encode_error(number, "bad_input", str(error))
+            return protocol.encode_error(number, "bad_input", str(error)[:MESSAGE_CHARACTERS])
         except TypeError as error:
             # scikit-learn answers TypeError to text where numbers belong, and to its own faults too.
             code = "bad_input" if any(sign in str(error) for sign in OF_INPUT) else "model_error"
-            return protocol.encode_error(number, code, "TypeError: %s" % error)
+            return protocol.encode_error(number, code, ("TypeError: %s" % error)[:MESSAGE_CHARACTERS])
         except Exception as error:
             if process.is_out_of_memory(error):
                 raise MemoryError from None
             log(traceback.format_exc())
-            return protocol.encode_error(number, "model_error", "%s: %s" % (type(error).__name__, error))
+            return protocol.encode_error(
+                number, "model_error", ("%s: %s" % (type(error).__name__, error))[:MESSAGE_CHARACTERS]
+            )
 
     def call(self, method: str, payload: Any) -> Any:
         """The answer of `method`: a numeric array, or a JSON value for anything else.
@@ -457,6 +466,7 @@ def load_model(options: Any) -> Model:
     if np is None:
         raise loading.CannotLoad("its environment has no numpy")
     warnings.showwarning = lambda message, category, *_, **__: log("%s: %s" % (category.__name__, message))
+    sys.path.extend(options.spec.get("modules") or [])  # last: nothing of a run takes the place of a package
     model = Model(loading.load_model(options.model))
     wanted, there = options.spec.get("framework_version"), model.described["versions"].get("sklearn")
     if options.framework == "ScikitLearn" and wanted and there not in (None, wanted):

@@ -110,6 +110,7 @@ class Replica:
     framework: str = "ScikitLearn"
     framework_version: str | None = None
     script_folder: Path | None = None
+    modules: tuple[Path, ...] = ()  # folders with what the model's classes may be defined in
     confinement: Confinement = field(default_factory=Confinement)  # without one, limits.memory_bytes is an rlimit
 
     describe: dict[str, Any] | None = field(default=None, init=False)  # set when the replica becomes ready
@@ -133,6 +134,7 @@ class Replica:
         """Start the process. Raises OSError when its Python or its log cannot be opened."""
         self.socket_path.unlink(missing_ok=True)
         spec = {
+            "modules": [str(folder) for folder in self.modules],
             "parent": os.getpid(),
             "memory_bytes": None if self.confinement.group else self.limits.memory_bytes,
             "cgroup": str(self.confinement.group.path) if self.confinement.group else None,

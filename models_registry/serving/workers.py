@@ -187,6 +187,7 @@ class Worker:
                 framework=served.framework if served else "",
                 framework_version=served.framework_version or None if served else None,
                 script_folder=materials.code,
+                modules=materials.modules,
             )
             self.replica.start()
         except OSError as error:

@@ -1,32 +1,22 @@
-"""schemathesis reads the OpenAPI description and sends what nobody thought of, to a real portal, as four callers.
-
-It lives in an environment of its own: it wants other versions of what the portal stands on. FUZZ_SECONDS, which
-`make fuzz` sets, is how long it takes for each caller.
-"""
+"""schemathesis reads the OpenAPI description and sends what nobody thought of, to a real portal, as four callers."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from tests.fuzzing import SECONDS, fuzz
 from tests.portal import Portal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0 if "FUZZ_SECONDS" in os.environ else 300)]
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
 # POSTs that write nothing.
 ASKED = {"environments/check/", "compare/", "compare/curves/"}
 ENOUGH = 50  # answers
-VERSION = "schemathesis==4.32.5"
-CHECKS = (
-    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,unsupported_method"
-)
 PEOPLE = """
 from django.db.models import F
 from experiments import services
@@ -78,9 +68,9 @@ def narrowed(schema: Any) -> Any:
 
 @pytest.mark.parametrize("caller", ["nobody", "stranger", "reader", "owner"])
 def test_whatever_is_sent_is_answered_as_described(lab: Lab, caller: str, tmp_path: Path) -> None:
-    code, said, answers = fuzz(lab, caller, tmp_path, SECONDS)
+    code, said, answers = fuzzed(lab, caller, tmp_path, SECONDS)
     if len(answers) < ENOUGH:  # a machine that is busy with something else gets more time, not a test of nothing
-        code, said, answers = fuzz(lab, caller, tmp_path, 5 * SECONDS)
+        code, said, answers = fuzzed(lab, caller, tmp_path, 5 * SECONDS)
     assert code == 0 and len(answers) >= ENOUGH, said[:20_000]
     if caller in ("stranger", "nobody"):
         seen = [answer for answer in answers if "moonshot" in answer["text"] or lab.run in answer["text"]]
@@ -93,44 +83,10 @@ def test_whatever_is_sent_is_answered_as_described(lab: Lab, caller: str, tmp_pa
         assert {answer["status"] for answer in answers} <= {401, 404, 405}
 
 
-def fuzz(lab: Lab, caller: str, folder: Path, seconds: int) -> tuple[int, str, list[dict[str, Any]]]:
-    """How schemathesis ends, what it says, and all answers that it got."""
-    (folder / "schemathesis.toml").write_text(
+def fuzzed(lab: Lab, caller: str, folder: Path, seconds: int) -> tuple[int, str, list[dict[str, Any]]]:
+    known = (
         f'[parameters]\n"path.workspace" = "lab"\n"path.uid" = "{lab.run}"\n"path.name" = "moonshot"\n'
         '"path.username" = "moonshot"\n"path.token" = 999999\n'
     )
     token = lab.tokens[caller]
-    done = subprocess.run(
-        [
-            *(
-                str(Path(sys.executable).with_name("uv")),
-                "tool",
-                "run",
-                "--python",
-                "3.11",
-                "--from",
-                VERSION,
-                "schemathesis",
-            ),
-            *("--config-file", str(folder / "schemathesis.toml"), "run", str(lab.schema), "--url", lab.portal.url),
-            *("--checks", CHECKS, "--seed", "1", "--max-time", str(seconds), "--no-shrink"),
-            *("--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--max-failures", "50"),
-            *("--exclude-path-regex", "/stream/$", "--suppress-health-check", "all", "--warnings", "off"),
-            *("--report", "har", "--report-har-path", str(folder / "answers.har")),
-            *(["--header", f"Authorization: Bearer {token}"] if token else []),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-    )
-    entries = json.loads((folder / "answers.har").read_text())["log"]["entries"]
-    answers = [
-        {
-            "method": entry["request"]["method"],
-            "url": entry["request"]["url"],
-            "status": entry["response"]["status"],
-            "text": entry["response"]["content"].get("text") or "",
-        }
-        for entry in entries
-    ]
-    return done.returncode, done.stdout + done.stderr, answers
+    return fuzz(lab.schema, lab.portal.url, token, folder, seconds, known, "--exclude-path-regex", "/stream/$")

@@ -12,18 +12,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+MESSAGE_CHARACTERS = 2000
+
 
 class GatewayError(Exception):
     """Base of what is answered as `{"error": {"code", "message", "details"}}`."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "error"
-    headers: ClassVar[dict[str, str]] = {}
+    headers: dict[str, str] = {}
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.asked = ""  # the method that was asked for, where the request was understood that far
-        self.message = message
+        self.message = message[:MESSAGE_CHARACTERS]  # an error is no echo of what was sent
         self.details = details
 
 
@@ -62,6 +64,10 @@ class WrongVerb(GatewayError):
     """The path exists, with other verbs."""
 
     status, code = 405, "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: list[str]) -> None:
+        super().__init__(message, allowed=allowed)
+        self.headers = {"allow": ", ".join(allowed)}
 
 
 class WrongHost(GatewayError):

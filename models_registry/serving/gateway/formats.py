@@ -60,7 +60,9 @@ def read_score(body: bytes, is_csv: bool) -> Call:
         return Call(from_csv(body), None, dumps)
     request = parse_json(body)
     if "data" not in request:
-        raise BadInput('The body is {"data": [[…], …], "method": "predict"}', got=sorted(request)[:NAMED])
+        raise BadInput(
+            'The body is {"data": [[…], …], "method": "predict"}', got=[key[:100] for key in sorted(request)[:NAMED]]
+        )
     data = request["data"]
     table = _split(data) if isinstance(data, dict) and "data" in data else from_rows(data)
     return _call(table, request, dumps)
@@ -73,7 +75,9 @@ def read_invocations(body: bytes, is_csv: bool) -> Call:
     request = parse_json(body)
     given = [name for name in READERS if name in request]
     if len(given) != 1:
-        raise BadInput(f"The body has exactly one of {', '.join(READERS)}", got=sorted(request)[:NAMED])
+        raise BadInput(
+            f"The body has exactly one of {', '.join(READERS)}", got=[key[:100] for key in sorted(request)[:NAMED]]
+        )
     return _call(READERS[given[0]](request[given[0]]), request, _predictions)
 
 

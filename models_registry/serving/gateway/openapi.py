@@ -213,7 +213,13 @@ def _whole(route: Route, base: str, about: str, paths: dict[str, Any]) -> dict[s
         "info": {"title": route.name, "version": route.main.version, "description": about},
         "servers": [{"url": base}],
         "security": [{"key": []}] if route.auth_enabled else [],
-        "paths": {"/": {"get": {"operationId": "health", "security": [], "responses": {"200": health}}}, **paths},
+        "paths": {
+            "/": {
+                "get": {"operationId": "health", "security": [], "responses": {"200": health}},
+                "post": {**paths["/score"]["post"], "operationId": "scoreHere"},
+            },
+            **paths,
+        },
         "components": {
             "schemas": {"Error": ERROR},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},

@@ -24,6 +24,7 @@ SIMPLE: Final = NUMBERS | {str}
 LISTS: Final = {list}
 FLOATS: Final = {float}
 NAMED = 10  # columns that a message names
+NAME_CHARACTERS = 100
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ def from_columns(columns: Mapping[str, Any]) -> Table:
     """{column: list of its values} → a table. Raises BadInput."""
     lengths = {name: len(values) if isinstance(values, list) else None for name, values in columns.items()}
     if not columns or None in lengths.values() or len(set(lengths.values())) != 1:
-        raise BadInput("Columns are lists of one length", lengths=lengths)
+        raise BadInput("Columns are lists of one length", lengths=dict(list(lengths.items())[:NAMED]))
     return Table(list(map(list, zip(*columns.values(), strict=True))), list(columns))
 
 
@@ -130,7 +131,7 @@ def with_params(payload: Any, params: Mapping[str, Any], method: str | None, des
     unknown = [param for param in params if param not in known]
     if unknown:
         has = f"it has {', '.join(known)}" if known else "it has none"
-        raise BadInput(f"{name} takes no parameter {unknown[0]}; {has}", expected={"params": known}, got=unknown)
+        raise BadInput(f"{name} takes no parameter {unknown[0]}; {has}", expected={"params": known}, got=_few(unknown))
     if isinstance(payload, np.ndarray):
         return {"rows": payload.tolist(), "dtype": payload.dtype.str, "params": dict(params)}
     return {**payload, "params": dict(params)}
@@ -273,8 +274,8 @@ def _rows_of(records: list[Any], describe: Mapping[str, Any]) -> tuple[list[Any]
         if not isinstance(record, dict):
             raise BadInput("Either every row is an object or none is")
         if record.keys() != records[0].keys():
-            got = list(record)
-            raise BadInput(f"Row {number} has other columns than row 0", expected=list(records[0]), got=got)
+            expected, got = _few(list(records[0])), _few(list(record))
+            raise BadInput(f"Row {number} has other columns than row 0", expected=expected, got=got)
     return [list(record.values()) for record in ({n: r[n] for n in records[0]} for r in records)], list(records[0])
 
 
@@ -294,7 +295,7 @@ def _order(columns: Sequence[str] | None, width: int, describe: Mapping[str, Any
         raise BadInput(
             f"Each row has {width} values, the model takes {wanted}",
             expected=_expected(describe),
-            got={"n_features": width, "feature_names": columns},
+            got={"n_features": width, "feature_names": columns and _few(columns)},
         )
     return None
 
@@ -305,7 +306,7 @@ def _check_names(columns: Sequence[str], names: Sequence[str], describe: Mapping
     unexpected = [name for name in columns if name not in wanted]
     twice = sorted({name for name in there if columns.count(name) > 1}) if len(there) < len(columns) else []
     told = [
-        f"{', '.join(found[:NAMED])} {word}"
+        f"{', '.join(_few(found))} {word}"
         for found, word in ((missing, "missing"), (unexpected, "not known to it"), (twice, "named twice"))
         if found
     ]
@@ -314,8 +315,13 @@ def _check_names(columns: Sequence[str], names: Sequence[str], describe: Mapping
             f"The columns are not those of the model: {'; '.join(told)}",
             expected=_expected(describe),
             missing=missing,
-            unexpected=unexpected,
+            unexpected=_few(unexpected),
         )
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    """Enough of what a caller named to find the fault: an error is no echo of what was sent."""
+    return [name[:NAME_CHARACTERS] for name in names[:NAMED]]
 
 
 def _no_rows(shape: Sequence[int], describe: Mapping[str, Any]) -> BadInput:
