@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -13,7 +16,16 @@ from django.utils import timezone
 from mlportal.access.models import User
 from models_registry import services
 from models_registry.models import Deployment, ModelVersion
-from models_registry.services.monitoring import keep_measures
+from models_registry.services.monitoring import (
+    compare_deployment,
+    keep_measures,
+    keep_samples,
+    record_actuals,
+    set_watch,
+)
+from models_registry.services.monitoring.actuals import Given
+from models_registry.services.samples import attach_sample
+from models_registry.serving.sampling import Sample
 from tests.api.conftest import Caller, error_of
 from tests.models_registry.test_measures import counted
 
@@ -81,3 +93,55 @@ def test_a_time_to_come_is_empty(service: Deployment, callers: dict[str, Caller]
     query = {"from": "9000-01-01T00:00:00Z", "to": "9000-01-02T00:00:00Z"}
     body = callers["reader"].get("deployments/iris/metrics/", query).json()
     assert body["times"] == [] and body["total"]["requests"] == 0
+
+
+def test_the_page_says_what_moved_and_what_came_true(
+    service: Deployment, contributor: User, reader: User, client: Client
+) -> None:
+    client.force_login(reader)
+    text = client.get(PAGE).content.decode()
+    assert "No requests are kept, so there is nothing to compare" in text
+    assert "No actual value is known yet" in text and "monitoring/watch/" not in text
+    set_watch(service, sample_percent=100, by=contributor)
+    rows = np.array([[0.0, 1.0]] * 120)
+    described = {"feature_names": ["<b>size", "colour"], "classes": ["a", "b"]}
+    keep_samples([Sample(str(service.pk), "iris:1", "1" * 32, "predict", time.time(), described, rows, ["a"] * 120)])
+    compare_deployment(service)
+    assert "There is no sample of what it was trained on" in client.get(PAGE).content.decode()
+    sample = "".join(f"{number},{number % 2},a\n" for number in range(120))
+    attach_sample(
+        service.revision.versions[0],
+        io.BytesIO(f"<b>size,colour,kind\n{sample}".encode()),
+        target="kind",
+        by=contributor,
+    )
+    compare_deployment(service)
+    record_actuals(service, [Given("1" * 32, 0, "a"), Given("1" * 32, 1, "b")])
+    text = client.get(PAGE).content.decode()
+    assert "moved far" in text and "&lt;b&gt;size" in text and "<b>size" not in text
+    assert "<dt>Accuracy</dt><dd>0.500</dd>" in text
+    assert "120 rows of at most 10,000" in text
+    assert "moved</span>" in client.get("/w/lab/deployments/iris/").content.decode()
+    state = text.partition("quality/?known=")[2].partition('"')[0]
+    assert client.get(f"{PAGE}quality/?known={state}").status_code == 204
+    assert client.get(f"{PAGE}quality/?known=other").status_code == 200
+
+
+def test_contributors_say_what_is_kept_on_the_page(
+    service: Deployment, contributor: User, reader: User, stranger: User, client: Client
+) -> None:
+    wish = {"sample_percent": "25", "sample_rows": "500", "psi_warning": "0.1", "psi_alarm": "0.3"}
+    wish |= {"significance": "0.05", "least_rows": "50"}
+    for person, status in ((stranger, 404), (reader, 403)):
+        client.force_login(person)
+        for path, body in (("watch/", wish), ("compare/", {}), ("forget/", {})):
+            assert client.post(PAGE + path, body).status_code == status
+    client.force_login(contributor)
+    assert client.post(f"{PAGE}watch/", wish).status_code == 302
+    service.refresh_from_db()
+    assert (service.watch.sample_percent, service.watch.sample_rows, service.watch.psi_alarm) == (25, 500, 0.3)
+    for wrong in ({"sample_percent": "101"}, {"psi_warning": "0.4"}, {"sample_rows": "9999999"}, {"least_rows": "x"}):
+        answer = client.post(f"{PAGE}watch/", wish | wrong)
+        assert answer.status_code == 400 and "invalid-feedback" in answer.content.decode(), wrong
+    assert client.post(f"{PAGE}forget/").status_code == 302
+    assert client.post(f"{PAGE}compare/").status_code == 302

@@ -53,8 +53,8 @@ def compare_deployment(deployment: Deployment) -> None:
 def model_of(deployment: Deployment, label: str) -> ModelVersion | None:
     """The one model behind what a service calls a version; None where there are several, or it is gone."""
     revision = Revision.objects.filter(workspace=deployment.workspace_id, label=label).order_by("-pk").first()
-    if revision is not None:
-        return revision.versions[0] if len(revision.versions) == 1 else None
+    if revision is not None and (versions := revision.versions):
+        return versions[0] if len(versions) == 1 else None
     name, _, number = label.rpartition(":")
     here = ModelVersion.objects.filter(model__workspace=deployment.workspace_id, model__name=name)
     return (
