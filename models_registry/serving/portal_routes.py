@@ -63,9 +63,10 @@ class PortalRoutes:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="routes")
 
     def lookup(self, workspace: str | None, name: str) -> Route | None:
-        if time.monotonic() - self._read_at > FRESH_SECONDS:
-            self._start_reading()
         route = self._routes.get(name)
+        waited_for = route is None or route.is_starting  # somebody waits for it now
+        if time.monotonic() - self._read_at > (MISS_SECONDS if waited_for else FRESH_SECONDS):
+            self._start_reading()
         return route if route is not None and workspace in (None, route.workspace) else None
 
     def is_ready_for(self, name: str) -> bool:

@@ -56,6 +56,10 @@ class Slot:
     def is_empty(self) -> bool:
         return not self.fleets and not self.leaving
 
+    @property
+    def is_under_way(self) -> bool:
+        return any(worker.phase in (Phase.PREPARING, Phase.STARTING) for worker in self.workers.values())
+
     def revisions(self) -> set[int]:
         return set(self.fleets) | {worker.revision.pk for _, worker in self.leaving}
 

@@ -35,7 +35,8 @@ from models_registry.serving.slots import Key, Report, Slot
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
-ROWS_SECONDS = 0.5
+SOON_SECONDS = 0.03  # while something is being started: somebody waits for it
+ROWS_SECONDS = 0.2
 END_SECONDS = 10.0
 ALL = ("revision", "live_revision", "candidate", "standby")
 OF_EACH = ("environment_version__environment", "snapshot")
@@ -71,7 +72,7 @@ class Supervisor:
             self._clean_sockets()
             forgotten = False
             next_look = 0.0
-            while not stop.wait(TICK_SECONDS):
+            while not stop.wait(self._pause()):
                 now = time.monotonic()
                 try:
                     if not lease.keep():
@@ -90,6 +91,9 @@ class Supervisor:
                     logger.warning("The database does not answer: %s", error)
                     connections.close_all()
             self._end()
+
+    def _pause(self) -> float:
+        return SOON_SECONDS if any(slot.is_under_way for slot in self.slots.values()) else TICK_SECONDS
 
     def _clean_sockets(self) -> None:
         shutil.rmtree(self.folder / "sockets", ignore_errors=True)
