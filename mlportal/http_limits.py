@@ -7,10 +7,11 @@ once in a while, which costs less than uvicorn's own for each request.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LOOK_SECONDS = 1.0
 MOST_HEADERS = 500
@@ -54,16 +55,15 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._head_since = self.loop.time()
         super().data_received(data)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self.headers) >= MOST_HEADERS:
-            raise ValueError("too many headers")  # is answered 400
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
+        if len(self.headers) > MOST_HEADERS:
+            raise ValueError("too many headers")  # is answered 400
         self._in_body = True
         self._head_bytes = 0
         self._head_since = None
+        self.scope["extensions"] = extensions = {}
         super().on_headers_complete()
+        extensions["mlportal.answer"] = partial(_answer, self.cycle)
 
     def on_message_complete(self) -> None:
         self._in_body = False
@@ -109,6 +109,20 @@ class LimitedProtocol(HttpToolsProtocol):
             b"content-length: %d\r\n\r\n%s" % (len(text), text)
         )
         self.transport.close()
+
+
+def _answer(cycle: RequestResponseCycle, headers: bytes, body: bytes) -> bool:
+    """Answer 200, whole, in one write, as many short answers are: uvicorn's two take several times as long. `headers` are
+    lines as they are sent, without the length. False where this cannot be: then nothing is done.
+    """
+    if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
+        return False
+    own = b"".join([b"%s: %s\r\n" % pair for pair in cycle.default_headers])
+    cycle.transport.write(b"HTTP/1.1 200 OK\r\n%s%scontent-length: %d\r\n\r\n%s" % (own, headers, len(body), body))
+    cycle.response_started = cycle.response_complete = True
+    cycle.message_event.set()
+    cycle.on_response()
+    return True
 
 
 def _is_older(since: float | None, now: float, seconds: float) -> bool:

@@ -26,6 +26,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         body, more = body + message.get("body", b""), message.get("more_body", False)
     if scope["path"] == "/large":
         body = b"x" * LARGE
+    if scope["path"] == "/at-once" and scope["extensions"]["mlportal.answer"](b"x-a: b\r\n", body):
+        return
     length = str(len(body)).encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
     for at in range(0, len(body) or 1, 1 << 18):
@@ -63,6 +65,18 @@ def all_of(connection: socket.socket) -> bytes:
         while part := connection.recv(1 << 16):
             parts.append(part)
     return b"".join(parts)
+
+
+def test_an_answer_in_one_write_is_as_any_other(port: int) -> None:
+    request = b"POST /at-once HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n"
+    with connect(port) as connection:
+        connection.sendall((request + b"\r\nab") * 2 + request + b"connection: close\r\n\r\ncd")
+        first, second, last = all_of(connection).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    for answer in (first, second):
+        head, _, body = answer.partition(b"\r\n\r\n")
+        names = [line.partition(b": ")[0] for line in head.split(b"\r\n")]
+        assert (names[0], names[-2:], body) == (b"date", [b"x-a", b"content-length"], b"ab")
+    assert b"connection: close" in last and last.endswith(b"\r\n\r\ncd")
 
 
 def test_requests_one_after_the_other_are_answered_on_one_connection(port: int) -> None:

@@ -21,6 +21,7 @@ from models_registry.serving.gateway.http import (
     Send,
     error_answer,
     header,
+    headers_of,
     read_body,
     send_answer,
 )
@@ -49,9 +50,10 @@ async def _answer(gateway: Gateway, scope: Scope, receive: Receive) -> Answer:
         raise errors.UnknownService(f"There is no service {address.name}")
     if scope["method"] != "POST":
         raise errors.WrongVerb(f"{PATH} takes POST, not {scope['method']}", allowed=["POST"])
-    if route.auth_enabled and not route.authorize(header(scope, b"authorization")):
+    headers = headers_of(scope)
+    if route.auth_enabled and not route.authorize(header(headers, b"authorization")):
         raise errors.Unauthorized("Send a key of this service as Authorization: Bearer <key>")
-    body = await read_body(scope, receive, gateway.limits, gateway.dispatcher.patrol, gateway.held)
+    body = await read_body(headers, receive, gateway.limits, gateway.dispatcher.patrol, gateway.held)
     try:
         return await asyncio.to_thread(_record, route, body)
     finally:

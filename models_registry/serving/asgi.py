@@ -14,7 +14,7 @@ from django.http.request import split_domain_port, validate_host
 from models_registry.serving import actuals
 from models_registry.serving.gateway import Gateway, Limits
 from models_registry.serving.gateway.errors import WrongHost
-from models_registry.serving.gateway.http import Receive, Scope, Send, error_answer, header, send_answer
+from models_registry.serving.gateway.http import Receive, Scope, Send, error_answer, header, headers_of, send_answer
 from models_registry.serving.load import LoadMeter
 from models_registry.serving.portal_routes import PortalRecorder, PortalRoutes, RequestBuffer
 
@@ -66,8 +66,8 @@ async def gateway_application(scope: Scope, receive: Receive, send: Send) -> Non
         return
     here = mounted()
     if scope["type"] == "http":
-        given = header(scope, b"host") or ""
-        if not _may_call(given[:HOST_CHARACTERS], tuple(settings.ALLOWED_HOSTS)):
+        given = header(headers_of(scope), b"host") or ""
+        if len(given) > HOST_CHARACTERS or not _may_call(given, tuple(settings.ALLOWED_HOSTS)):
             text = f"The portal is not called {given[:200]}; an administrator can allow it (MLPORTAL_ALLOWED_HOSTS)"
             await send_answer(send, error_answer(WrongHost(text)))
             return

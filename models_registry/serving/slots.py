@@ -16,7 +16,7 @@ from models_registry.models import Deployment, Revision
 from models_registry.serving.fleets import Fleet
 from models_registry.serving.replica import Backoff
 from models_registry.serving.scaling import Scaler
-from models_registry.serving.workers import Worker
+from models_registry.serving.workers import Phase, Worker
 from models_registry.status import DeploymentStatus, ReplicaState
 
 S = DeploymentStatus
@@ -58,7 +58,8 @@ class Slot:
 
     @property
     def is_under_way(self) -> bool:
-        return any(worker.phase in (Phase.PREPARING, Phase.STARTING) for worker in self.workers.values())
+        workers = [worker for fleet in self.fleets.values() for worker in fleet.workers.values()]
+        return any(worker.phase in (Phase.PREPARING, Phase.STARTING) for worker in workers)
 
     def revisions(self) -> set[int]:
         return set(self.fleets) | {worker.revision.pk for _, worker in self.leaving}

@@ -135,7 +135,13 @@ def test_a_page_under_another_name_cannot_ask_a_service_without_keys(
     settings.ALLOWED_HOSTS = ["localhost", "portal.example"]
     open_one = services.deploy(iris_version, name="open", auth_enabled=False, by=contributor)
     services.stop(open_one, by=contributor)
-    for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "portal.example@evil.example"):
+    for host in (
+        "evil.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "portal.example@evil.example",
+        f"localhost:{'0' * 400}",
+    ):
         for answer in (
             http.post("/services/open/score", json=IRIS, headers={"Host": host}),
             http.get("/services/open/", headers={"Host": host}),
