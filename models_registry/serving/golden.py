@@ -79,7 +79,7 @@ class Replay(threading.Thread):
     def _judge(self) -> None:
         golden = golden_of(self.revision)
         if not golden:
-            GoldenReplay.objects.filter(deployment__in=self._services()).delete()
+            GoldenReplay.objects.filter(deployment__in=self._services(), refused=None).delete()
             self._record()
             return
         end = time.monotonic() + settings.GOLDEN_SECONDS
@@ -89,7 +89,7 @@ class Replay(threading.Thread):
         # What answers already and is only started again goes on: nothing of it was changed by anybody.
         if failed and not live and not self.revision.accept_changes:
             first, more = failed[0], len(failed) - 1
-            others = f" So do {more} more of {len(results)}." if more else ""
+            others = f" {more} more of {len(results)} changed, too." if more else ""
             self.refusal = f"Golden request '{first.name}' {first.problem}.{others}"
         self._keep(results)
 
@@ -114,11 +114,17 @@ class Replay(threading.Thread):
             "results": [storable(asdict(result)) for result in results],
             "at": timezone.now(),
         }
-        for deployment in self._services():
+        services = self._services()
+        if not self.refusal and Deployment.objects.filter(live_revision=self.revision).exists():
+            services = services.filter(
+                Q(golden_replay=None) | Q(golden_replay__refused=None)
+            )  # a person has yet to decide
+        for deployment in services:
             GoldenReplay.objects.update_or_create(deployment=deployment, defaults=said)
 
     def _services(self) -> QuerySet[Deployment]:
-        return Deployment.objects.filter(Q(revision=self.revision) | Q(live_revision=self.revision))
+        of_this = Q(revision=self.revision) | Q(live_revision=self.revision) | Q(candidate=self.revision)
+        return Deployment.objects.filter(of_this)
 
     def _record(self) -> None:
         """The first that is known of a version: what it answers to its own example, if it answers so twice."""

@@ -181,7 +181,8 @@ class Slot:
         return {"standby": old.revision, "standby_until": timezone.now() + timedelta(seconds=seconds)}
 
     def _back_to(self, old: Fleet, new: Fleet) -> Report:
-        message = f"{new.revision} could not be started, so {old.revision} goes on answering. {new.problem}"
+        what = "was not made live" if "Golden request" in new.problem else "could not be started"
+        message = f"{new.revision} {what}, so {old.revision} goes on answering. {new.problem}"
         fields = {"revision": old.revision, "failure": message, "log": new.log}
         return Report(S.HEALTHY if old.answering else S.UNHEALTHY, message, fields)
 

@@ -47,7 +47,7 @@ def test_a_changed_answer_leaves_the_old_one_answering_until_a_person_accepts_it
     services.redeploy(deployment, changed, by=contributor)
     wait_for_status(deployment, "Healthy")
     assert str(deployment.live_revision) == str(deployment.revision) == "iris:1"
-    assert "iris:1 goes on answering" in deployment.failure
+    assert "iris:2 was not made live, so iris:1 goes on answering" in deployment.failure
     assert "Golden request 'two irises' answers [10, 12] instead of [0, 2]." in deployment.failure
     assert ask(deployment) == (200, [0, 2])
 
@@ -85,6 +85,10 @@ def test_what_was_refused_does_not_keep_its_version(
     services.redeploy(deployment, changed, by=contributor)
     until(lambda: GoldenReplay.objects.exclude(refused=None).exists())
     wait_for_status(deployment, "Healthy")
+    os.kill(pid_of(deployment), signal.SIGKILL)
+    wait_for_status(deployment, "Unhealthy")
+    wait_for_status(deployment, "Healthy")
+    assert GoldenReplay.objects.get().refused is not None, "a restart of the old one decides nothing"
     services.delete_version(changed, by=contributor)
     assert GoldenReplay.objects.get().refused is None
     assert Revision.objects.count() == 1
