@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from models_registry.serving.gateway.errors import BadInput
+from models_registry.serving.gateway.formats import read_invocations, read_score
 from models_registry.serving.gateway.tabular import Table, payload_of
 from models_registry.serving.replica import Replica, State
 from tests.serving.conftest import Memory, wait_for
@@ -46,6 +47,16 @@ def test_a_long_text_that_is_nested_too_deep_is_refused_before_it_costs_anything
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_numbers_of_32_bits_are_answered_as_python_has_them() -> None:
+    answer = np.array([0.1, np.nan, np.inf], dtype=np.float32)
+    assert read_score(b'{"data": [[1]]}', False).write(answer) == b"[0.10000000149011612,null,null]"
+    assert read_invocations(b'{"inputs": [[1]]}', False).write(answer[:1]) == b'{"predictions":[0.10000000149011612]}'
+
+
+def test_half_a_character_in_a_label_is_no_failure() -> None:
+    assert read_score(b'{"data": [[1]]}', False).write(["\ud800", 1.5, float("nan")]) == b'["?", 1.5, null]'
 
 
 def test_short_texts_and_numbers_pass() -> None:

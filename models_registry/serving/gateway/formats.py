@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import orjson
 
 from models_registry.serving.gateway.errors import BadInput
@@ -57,7 +58,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 def read_score(body: bytes, is_csv: bool) -> Call:
     """Azure's: {"data": [[…]], "method": "predict"}, perhaps with "params"; the answer is the list alone."""
     if is_csv:
-        return Call(from_csv(body), None, dumps)
+        return Call(from_csv(body), None, _list)
     request = parse_json(body)
     if "data" not in request:
         raise BadInput(
@@ -65,7 +66,7 @@ def read_score(body: bytes, is_csv: bool) -> Call:
         )
     data = request["data"]
     table = _split(data) if isinstance(data, dict) and "data" in data else from_rows(data)
-    return _call(table, request, dumps)
+    return _call(table, request, _list)
 
 
 def read_invocations(body: bytes, is_csv: bool) -> Call:
@@ -81,8 +82,18 @@ def read_invocations(body: bytes, is_csv: bool) -> Call:
     return _call(READERS[given[0]](request[given[0]]), request, _predictions)
 
 
+def _list(result: Any) -> bytes:
+    return dumps(_doubles(result))
+
+
 def _predictions(result: Any) -> bytes:
-    return dumps({"predictions": result})
+    return dumps({"predictions": _doubles(result)})
+
+
+def _doubles(result: Any) -> Any:
+    """Numbers of 32 bits as Python's floats, digit for digit what `tolist()` of the model's own answer has."""
+    is_short = isinstance(result, np.ndarray) and result.dtype.kind == "f" and result.dtype.itemsize < 8
+    return result.astype(np.float64) if is_short else result
 
 
 def _call(table: Table, request: Mapping[str, Any], write: Callable[[Any], bytes]) -> Call:
