@@ -2,9 +2,11 @@
 
     python -m benchmarks.runs_table              over 1,000, 10,000 and 100,000 runs
     python -m benchmarks.runs_table 10000        over so many
+    python -m benchmarks.runs_table postgresql   on PostgreSQL, a server of its own; the processor's time is that of the portal alone
 
-Each in a database of its own (SQLite) that `benchmarks.many_runs` fills; the whole page is asked for by Django's test client,
-as a member of the workspace. `RUNS_TABLE_HOME` names a home that is filled already.
+Each in a database of its own that `benchmarks.many_runs` fills; the whole page is asked for by Django's test client,
+as a member of the workspace. `RUNS_TABLE_HOME` names a home that is filled already; `RUNS_TABLE_EACH`
+how often each is asked for (5).
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from benchmarks.figures import Figure, report
+from benchmarks.tracking.stores import Store, analyze, store
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNTS = (1_000, 10_000, 100_000)
 BAR = 150.0  # milliseconds
-EACH = 5
+EACH = int(os.environ.get("RUNS_TABLE_EACH", "5"))
 KINDS = ("", "_cpu")  # by the clock, and of the processor alone: on a busy machine that one still says something
 EXPERIMENTS = ("sweep", "few")
 FILTERS = (
@@ -68,10 +71,13 @@ ORDERS = (
 
 
 def main() -> int:
-    counts = tuple(int(text) for text in sys.argv[1:]) or COUNTS
+    given = sys.argv[1:]
+    kind_of_store = "postgresql" if "postgresql" in given else "sqlite"
+    counts = tuple(int(text) for text in given if text.isdigit()) or COUNTS
     figures = []
     for count in counts:
-        found = measured(count)
+        with store(kind_of_store) as database:
+            found = measured(count, database)
         bar = BAR
         for place, kind in enumerate(KINDS):
             slowest, where = max((taken[place], name) for name, taken in found.items())
@@ -85,15 +91,19 @@ def main() -> int:
     return report("runs_table", figures)
 
 
-def measured(count: int) -> dict[str, list[float]]:
+def measured(count: int, database: Store) -> dict[str, list[float]]:
     """Milliseconds by page, of each of KINDS, in a process of its own: Django has one database."""
     with tempfile.TemporaryDirectory() as folder:
         home = os.environ.get("RUNS_TABLE_HOME", folder)
         variables = {**os.environ, "MLPORTAL_HOME": home, "DJANGO_SETTINGS_MODULE": "mlportal.settings"}
         variables.pop("DATABASE_URL", None)
-        if home == folder:
+        if database.name != "sqlite":
+            variables["DATABASE_URL"] = database.url("many", Path(folder))
+        if home == folder or database.name != "sqlite":
             for command in (["manage.py", "migrate", "--verbosity", "0"], ["-m", "benchmarks.many_runs", str(count)]):
                 subprocess.run([sys.executable, *command], cwd=ROOT, env=variables, check=True)
+            if database.name != "sqlite":
+                analyze(variables["DATABASE_URL"])  # as its autovacuum does within a minute
         code = "from benchmarks.runs_table import measure; measure()"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, check=True, stdout=subprocess.PIPE)
     found: dict[str, list[float]] = json.loads(done.stdout)
