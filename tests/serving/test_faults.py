@@ -208,7 +208,7 @@ def test_replacing_a_replica_under_load_fails_no_request(
         time.sleep(0.3)
         stop.set()
         statuses = [status for future in callers for status in future.result()]
-    assert len(statuses) > 50
+    assert len(statuses) > 10
     assert set(statuses) == {200}
     assert pair[0].exit and pair[0].exit.code == 0
 
