@@ -122,7 +122,7 @@ def test_a_plain_pickle_is_loaded(folder: Path, launch: Launch, iris_model: Path
     [
         (b"not a model", "the model cannot be loaded"),
         (b"cno_such_package.models\nModel\n.", "it needs the package no_such_package"),
-        (b"c__main__\nMyModel\n.", "put it into a package of the environment"),
+        (b"c__main__\nMyModel\n.", "move it into a module beside the script"),
         (b"csklearn.no_such_part\nModel\n.", "another version of sklearn"),
     ],
 )
