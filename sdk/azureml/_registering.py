@@ -3,7 +3,6 @@
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from azureml._said import say
 from azureml.exceptions import ModelPathNotFoundException, UserErrorException
 
 
@@ -27,7 +26,7 @@ def register_from_run(run: Any, name: str, path: str, wish: Dict[str, Any]) -> A
                 path, names, error.message
             )
         ) from None
-    return Model._of_json(run._experiment.workspace, found)
+    return _with_sample(Model._of_json(run._experiment.workspace, found), wish)
 
 
 def register_from_folder(workspace: Any, name: str, path: str, child_paths: Any, wish: Dict[str, Any]) -> Any:
@@ -55,7 +54,16 @@ def register_from_folder(workspace: Any, name: str, path: str, child_paths: Any,
         found = workspace._scope.name_files("models/", body, sources)
     except BadInput as error:
         raise UserErrorException(error.message) from error
-    return Model._of_json(workspace, found)
+    return _with_sample(Model._of_json(workspace, found), wish)
+
+
+def _with_sample(model: Any, wish: Dict[str, Any]) -> Any:
+    from azureml._samples import send_sample
+
+    inputs, outputs = wish.get("samples") or (None, None)
+    if inputs is not None or outputs is not None:
+        send_sample(model, inputs, outputs)
+    return model
 
 
 def _files(path: str) -> List[Tuple[str, str]]:
@@ -104,8 +112,6 @@ def _body(workspace: Any, wish: Dict[str, Any]) -> Dict[str, Any]:
     if wish.get("datasets"):
         names = ["{}: {}".format(usage, getattr(one, "id", one)) for usage, one in wish["datasets"]]
         body["properties"]["datasets"] = ", ".join(names)
-    if wish.get("samples"):
-        say("sample datasets: not kept; the page of the service shows an example that the model takes")
     if wish.get("framework"):
         body["framework"] = str(wish["framework"])
     if wish.get("framework_version"):

@@ -58,6 +58,9 @@ def test_register_deploy_predict(trained: str, mlportal: Run, folder: Path, clie
     assert json.loads(mlportal("predict", "flowers", "-", stdin=json.dumps({"data": [FLOWER]})).out) == [0]
     (folder / "rows.csv").write_text("a,b,c,d\n5.1,3.5,1.4,0.2\n6.5,3.0,5.5,1.8\n")
     assert json.loads(mlportal("predict", "flowers", "@rows.csv").out) == [0, 2]
+    scored = mlportal("predict", "flowers", "@rows.csv", "--csv").out.splitlines()
+    assert scored[0].endswith(",prediction") and [line[-2:] for line in scored[1:]] == [",0", ",2"]
+    assert mlportal("predict", "flowers", "[[1]]", "--csv").status == 2
     refused = mlportal("predict", "flowers", "[[1]]")
     assert refused.status == 6 and "the model takes 4" in refused.err
     assert mlportal("predict", "flowrs", "[[1]]").status == 4

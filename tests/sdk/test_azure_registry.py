@@ -27,6 +27,29 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_sample_datasets_become_the_sample_of_the_version(notebook: Notebook) -> None:
+    notebook.write("model.txt", "one")
+    notebook.write("x.csv", "age,city\n31,Rome\n44,Oslo\n")
+    notebook.write("y.csv", "smokes\nyes\nno\n")
+    notebook.write("short.csv", "smokes\nyes\n")
+    told = notebook("""
+from azureml.core import Dataset
+inputs, outputs = (Dataset.File.from_files(name) for name in ("x.csv", "y.csv"))
+one = Model.register(ws, "model.txt", "sampled", sample_input_dataset=inputs, sample_output_dataset=outputs)
+two = Model.register(ws, "model.txt", "sampled", sample_input_dataset=inputs,
+                     sample_output_dataset=Dataset.File.from_files("short.csv"))
+sample = one._scope.get(one._path + "sample/")
+try:
+    missing = two._scope.get(two._path + "sample/")
+except Exception as error:
+    missing = type(error).__name__
+two.update(sample_input_dataset=inputs)
+alone = two._scope.get(two._path + "sample/")
+result = [sample["rows"], sample["target"], [column["kind"] for column in sample["columns"]], missing, alone["target"]]
+""")
+    assert told == [2, "smokes", ["integer", "text", "text"], "NotFound", ""]
+
+
 def test_files_of_a_laptop_become_versions_of_a_model(notebook: Notebook, model_file: Path) -> None:
     notebook.write("folder/model.txt", "one")
     notebook.write("folder/deep/more.txt", "two")

@@ -150,7 +150,7 @@ class Model(Partial):
             "datasets": datasets,
             "framework": model_framework,
             "framework_version": model_framework_version,
-            "samples": sample_input_dataset or sample_output_dataset,
+            "samples": (sample_input_dataset, sample_output_dataset),
             "resources": resource_configuration,
             "environment": environment,
         }
@@ -276,6 +276,10 @@ class Model(Partial):
         if resource_configuration is not None:
             wish["cpu"], wish["memory_gb"] = resource_configuration.cpu, resource_configuration.memory_in_gb
         self._change(wish)
+        if sample_input_dataset is not None:
+            from azureml._samples import send_sample
+
+            send_sample(self, sample_input_dataset, sample_output_dataset)
 
     def add_tags(self, tags: Dict[str, str]) -> None:
         self._change({"add_tags": texts(tags)})

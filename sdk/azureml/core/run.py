@@ -390,7 +390,7 @@ class Run(RunRecords):
             "framework_version": model_framework_version,
             "description": description,
             "datasets": datasets,
-            "samples": sample_input_dataset or sample_output_dataset,
+            "samples": (sample_input_dataset, sample_output_dataset),
             "resources": resource_configuration,
         }
         return register_from_run(self, model_name, model_path or model_name, wish)

@@ -17,6 +17,7 @@ from mlportal_sdk.snapshots import walk
 
 FRAMEWORKS = "ScikitLearn Custom Onnx TensorFlow TfKeras PyTorch Multi".split()
 LOOK_SECONDS = 0.5
+FILE_SECONDS = 600.0
 HEALTHY_SECONDS = 900.0  # a model's environment may have to be built first
 
 
@@ -31,6 +32,8 @@ def add(commands: Any, common: Any) -> None:
     option("--framework-version", metavar="VERSION", default="", help="the scikit-learn that made it")
     option("--description", metavar="TEXT", default="")
     option("--tag", metavar="KEY=VALUE", action="append", default=[], help="again for more")
+    option("--sample", metavar="FILE", help="some rows that it was trained on: CSV or Parquet of this machine")
+    option("--target", metavar="COLUMN", default="", help="the column of the sample that is predicted")
     parser.set_defaults(handle=register)
 
     parser = commands.add_parser("deploy", parents=[common], help="make a service of a model")
@@ -47,6 +50,9 @@ def add(commands: Any, common: Any) -> None:
         "data", metavar="DATA", help="JSON such as [[5.1, 3.5, 1.4, 0.2]], @FILE (JSON or CSV), or - for stdin"
     )
     parser.add_argument("--method", help="of the model, such as predict_proba")
+    parser.add_argument(
+        "--csv", action="store_true", help="answer with the CSV's own columns and the predictions beside them"
+    )
     parser.set_defaults(handle=predict)
 
 
@@ -58,6 +64,7 @@ def register(asked: Any, terminal: Terminal) -> int:
         "description": asked.description,
         "tags": pairs(asked.tag, "--tag"),
     }
+    sample = _content(asked.sample) if asked.sample else b""
     workspace = workspace_of(asked)
     if asked.env:
         name, number = split_version(asked.env, "An environment")
@@ -70,6 +77,11 @@ def register(asked: Any, terminal: Terminal) -> int:
         files = _local_files(asked.path)
         wish = {**body, "entries": blobs.entries_of(files)}
         version = workspace.name_files("models/", wish, files, terminal.bar("Uploading"))
+    if asked.sample:
+        path = join("models", version["name"], "versions", version["version"]) + "sample/"
+        query = {"target": asked.target, "source": os.path.basename(asked.sample)}
+        headers = {"Content-Type": "application/octet-stream"}
+        workspace.raw("PUT", path, query, body=sample, headers=headers, whole=True)
     terminal.say(workspace.url + version["page"])
     terminal.result(version, "{}:{}".format(version["name"], version["version"]))
     return status.OK
@@ -128,6 +140,8 @@ def _wait(workspace: Scope, service: Any, version: str, terminal: Terminal) -> A
 
 
 def predict(asked: Any, terminal: Terminal) -> int:
+    if asked.csv:
+        return _predict_file(asked, terminal)
     body, content_type = _request(asked.data, asked.method)
     workspace = workspace_of(asked)
     path = join("deployments", asked.service)
@@ -136,6 +150,35 @@ def predict(asked: Any, terminal: Terminal) -> int:
     answer = workspace.raw("POST", path + "score/", body=body, headers=headers, repeatable=True, whole=True)
     terminal.write(answer.content.decode("utf-8", "replace").rstrip("\n") + "\n")
     return status.OK
+
+
+def _predict_file(asked: Any, terminal: Terminal) -> int:
+    if not asked.data.startswith("@") and asked.data != "-":
+        raise Usage("--csv goes with @FILE, or with - for stdin")
+    content = sys.stdin.buffer.read() if asked.data in ("-", "@-") else _content(asked.data[1:])
+    workspace = workspace_of(asked)
+    path = join("deployments", asked.service)
+    fetch(workspace, "service", path, asked.service, "deployments/")
+    answer = workspace.raw(
+        "POST",
+        path + "score-file/",
+        {"method": asked.method or ""},
+        body=content,
+        headers={"Content-Type": "text/csv"},
+        repeatable=True,
+        timeout=FILE_SECONDS,
+        whole=True,
+    )
+    terminal.write(answer.content.decode("utf-8", "replace").replace("\r\n", "\n"))
+    return status.OK
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise Usage("{}: {}".format(path, error.strerror)) from None
 
 
 def _request(data: str, method: Any) -> Any:
