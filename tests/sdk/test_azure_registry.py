@@ -257,9 +257,10 @@ model = Model.register(ws, {str(model_file)!r}, "scored")
 env = Environment.get(ws, "sklearn-today").clone("scoring")
 env.environment_variables = {{"MODE": "fast"}}
 inference = InferenceConfig(entry_script="score.py", source_directory="source", environment=env)
-config = AksWebservice.deploy_configuration(cpu_cores=1, memory_gb=1, auth_enabled=True)
+config = AksWebservice.deploy_configuration(cpu_cores=1, memory_gb=1, auth_enabled=True, collect_model_data=True)
 config.tags, config.description = {{"k": "v"}}, "by script"
 service = Model.deploy(ws, "scored", [model], inference, config)
+collected = [ws._scope.get("deployments/scored/watch/")["sample_percent"]]
 service.wait_for_deployment(show_output=True)
 body = json.dumps({{"data": {ROWS}}})
 answers = [service.run(input_data=body)]
@@ -270,7 +271,8 @@ deadline = time.time() + 60
 while service.run(body)["version"] == 1 and time.time() < deadline:
     time.sleep(0.3)
 answers.append(service.run(body))
-service.update(description="changed", tags={{"other": "tag"}})
+service.update(description="changed", tags={{"other": "tag"}}, collect_model_data=False)
+collected.append(ws._scope.get("deployments/scored/watch/")["sample_percent"])
 replaced = Model.deploy(ws, "scored", [model], InferenceConfig("source/score.py", environment=env), config, overwrite=True)
 replaced.wait_for_deployment()
 answers.append(replaced.run(body))
@@ -291,7 +293,7 @@ except Exception as error:
     no_text = str(error)
 local.delete()
 result = [service.tags, service.description, answers, service.get_logs(), type(service) is AksWebservice,
-          [one.name for one in Webservice.list(ws, tags={{"k": "v"}})], replaced.tags, reloaded, refused, no_text]
+          [one.name for one in Webservice.list(ws, tags={{"k": "v"}})], replaced.tags, reloaded, refused, no_text, collected]
 service.delete()
 """,
         python=sys.executable,
@@ -302,6 +304,7 @@ service.delete()
     assert told[4:8] == [True, ["scored"], {"k": "v"}, 3]
     assert "use update(inference_config=" in told[8]
     assert "not dict: give json.dumps" in told[9]
+    assert told[10] == [100, 0]
     assert notebook.printed.count("need its key") == 1  # of the container's, not of the cluster's
     assert 'AKS service creation operation finished, operation "Succeeded"' in notebook.printed
 

@@ -15,7 +15,6 @@ _PLACES = (
 ).split()
 _FEATURES = {
     "token_auth_enabled": "callers send a key",
-    "collect_model_data": "the page of the service shows its requests",
     "enable_app_insights": "the page of the service shows its requests",
 }
 
@@ -36,7 +35,7 @@ class DeploymentConfiguration:
         port: Optional[int] = None,
         **others: Any,
     ) -> None:
-        unknown = sorted(set(others) - set(_PLACES) - set(_FEATURES))
+        unknown = sorted(set(others) - set(_PLACES) - set(_FEATURES) - {"collect_model_data"})
         if unknown:
             raise TypeError("deploy_configuration() got an unexpected keyword argument {!r}".format(unknown[0]))
         given = sorted(name for name in _PLACES if others.get(name) not in (None, False))
@@ -50,6 +49,7 @@ class DeploymentConfiguration:
         self.cpu_cores, self.memory_gb = cpu_cores, memory_gb
         self.tags, self.properties, self.description = tags, properties, description
         self.auth_enabled = auth_enabled
+        self.collect_model_data = others.get("collect_model_data")
 
     def validate_configuration(self) -> None:
         """The portal judges when it deploys."""

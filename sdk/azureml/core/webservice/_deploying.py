@@ -54,6 +54,8 @@ def deploy(
         raise WebserviceException(error.message, status_code=error.status) from None
     service = class_for(configuration)(workspace, name, _data=made)
     service._inference_config = inference_config
+    if getattr(configuration, "collect_model_data", None) is not None:
+        service._collect(bool(configuration.collect_model_data))
     if getattr(configuration, "compute_type", "ACI") != "AKS" and getattr(configuration, "auth_enabled", None) is None:
         say(
             "callers of the service {} need its key, as in Authorization: Bearer <service.get_keys()[0]>; "

@@ -293,11 +293,22 @@ class Webservice(Partial, metaclass=_WebserviceType):
         if inference_config is not None:
             wish["inference"] = inference_config._body(self.workspace)
             self._inference_config = inference_config
+        collect = others.pop("collect_model_data", getattr(deployment_config, "collect_model_data", None))
         given = sorted(name for name, value in others.items() if value is not None)
         if properties is not None or given:
             say("{}: not used here".format(", ".join(given + (["properties"] if properties is not None else []))))
         if wish:
             self._data = self._scope.patch(self._path, wish)
+        if collect is not None:
+            self._collect(bool(collect))
+
+    def _collect(self, on: bool) -> None:
+        """Azure's model data collector: the portal keeps rows and predictions, for the page that watches the service."""
+        self._scope.patch(self._path + "watch/", {"sample_percent": 100 if on else 0})
+        if on:
+            say(
+                "collect_model_data: the newest rows and predictions are kept; the service's page Monitoring shows them"
+            )
 
     def add_tags(self, tags: Dict[str, str]) -> None:
         self.update(tags={**self.tags, **texts(tags)})
