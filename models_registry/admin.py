@@ -13,9 +13,11 @@ from models_registry.models import (
     ActualValue,
     Deployment,
     DeploymentEvent,
+    Disagreement,
     DriftReport,
     GoldenReplay,
     GoldenRequest,
+    MirrorCount,
     ModelAlias,
     ModelFile,
     ModelVersion,
@@ -25,6 +27,7 @@ from models_registry.models import (
     RequestLog,
     Revision,
     SampledRequest,
+    Served,
     ServiceLoad,
     ServiceMeasure,
     ServiceReplica,
@@ -201,6 +204,25 @@ class ActualValueAdmin(RecordAdmin):
 class DriftReportAdmin(OfDeploymentAdmin):
     list_display = ("at", "deployment", "version", "rows", "flag", "problem")
     list_filter = ("flag",)
+
+
+@admin.register(Served)
+class ServedAdmin(OfDeploymentAdmin):
+    list_display = ("deployment", "version", "share", "since", "until", "actor")
+    list_select_related = ("deployment", "actor")
+    date_hierarchy = "since"
+
+
+@admin.register(MirrorCount)
+class MirrorCountAdmin(RecordAdmin):
+    list_display = ("deployment", "revision", "same", "different", "failed", "dropped")
+    list_select_related = ("deployment", "revision")
+    search_fields = ("deployment__name",)
+
+
+@admin.register(Disagreement)
+class DisagreementAdmin(OfDeploymentAdmin):
+    list_display = ("at", "deployment", "version", "candidate", "method", "what")
 
 
 @admin.register(ServingLease)

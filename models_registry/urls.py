@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from models_registry.views import catalogue, deployments, emptying, golden, models, monitoring, samples, uploads
+from models_registry.views import (
+    catalogue,
+    deployments,
+    emptying,
+    golden,
+    models,
+    monitoring,
+    samples,
+    traffic,
+    uploads,
+)
 
 urlpatterns = [
     path("empty/", emptying.empty, name="workspace-empty"),
@@ -34,6 +44,12 @@ urlpatterns = [
     path("deployments/<str:name>/keys/regenerate/", deployments.regenerate_key, name="deployment-regenerate-key"),
     path("deployments/<str:name>/redeploy/", deployments.redeploy, name="deployment-redeploy"),
     path("deployments/<str:name>/accept-changes/", golden.accept, name="deployment-accept-changes"),
+    path("deployments/<str:name>/traffic/", traffic.traffic, name="deployment-traffic"),
+    path("deployments/<str:name>/candidate/", traffic.set_candidate, name="deployment-candidate"),
+    path("deployments/<str:name>/candidate/remove/", traffic.remove_candidate, name="deployment-candidate-remove"),
+    path("deployments/<str:name>/promote/", traffic.promote, name="deployment-promote"),
+    path("deployments/<str:name>/roll-back/", traffic.roll_back, name="deployment-roll-back"),
+    path("deployments/<str:name>/disagreements/forget/", traffic.forget, name="deployment-disagreements-forget"),
     path("deployments/<str:name>/scale/", deployments.scale, name="deployment-scale"),
     path("deployments/<str:name>/edit/", deployments.edit, name="deployment-edit"),
     path("deployments/<str:name>/stop/", deployments.stop, name="deployment-stop"),

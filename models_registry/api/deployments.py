@@ -205,6 +205,8 @@ def deployments_of(view: ApiView) -> QuerySet[Deployment]:
         "revision__environment_version__environment",
         "revision__snapshot",
         "live_revision",
+        "candidate",
+        "standby",
         "created_by",
         "golden_replay__refused",
     )

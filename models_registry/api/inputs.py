@@ -175,6 +175,21 @@ class DeploymentChange(Input):
     scaling = ScalingInput(required=False)
 
 
+class CandidateInput(Input):
+    """A version as `version` (of the model that it has, or of `model`), or `models` and `inference`; and its shares."""
+
+    model = serializers.CharField(max_length=255, required=False, help_text="Left out: the model it has")
+    version = serializers.IntegerField(min_value=1, max_value=BIGGEST, required=False)
+    models = ModelReferenceInput(many=True, required=False)
+    inference = InferenceInput(required=False)
+    percent = serializers.IntegerField(
+        min_value=0, max_value=100, required=False, help_text="Of the requests, which it answers; left out: as it is"
+    )
+    mirror = serializers.IntegerField(
+        min_value=0, max_value=100, required=False, help_text="Of the others, of which it gets a copy"
+    )
+
+
 class RedeployInput(Input):
     model = serializers.CharField(max_length=255, allow_null=True, default=None, help_text="Null: the model it has")
     version = serializers.IntegerField(min_value=1, max_value=BIGGEST)

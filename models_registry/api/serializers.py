@@ -8,16 +8,20 @@ from rest_framework import serializers
 from models_registry.models import (
     Deployment,
     DeploymentEvent,
+    Disagreement,
     GoldenReplay,
+    MirrorCount,
     ModelAlias,
     ModelFile,
     ModelVersion,
     RegisteredModel,
     RequestLog,
     Revision,
+    Served,
     ServiceReplica,
 )
 from models_registry.services import example_request
+from models_registry.services.traffic import previous
 from models_registry.status import DeploymentStatus, ReplicaState
 
 
@@ -332,6 +336,27 @@ class GoldenReplaySerializer(serializers.ModelSerializer[GoldenReplay]):
         fields = ["label", "passed", "refused", "accepted", "results", "at"]
 
 
+class MirrorCountSerializer(serializers.ModelSerializer[MirrorCount]):
+    class Meta:
+        model = MirrorCount
+        fields = ["same", "different", "failed", "dropped"]
+
+
+class CandidateSerializer(serializers.Serializer[Deployment]):
+    """A second version beside the one that answers."""
+
+    version = serializers.CharField(source="candidate.label")
+    percent = serializers.IntegerField(source="candidate_percent", help_text="Of the requests, which it answers")
+    mirror = serializers.IntegerField(source="mirror_percent", help_text="Of the others, of which it gets a copy")
+    mirrored = serializers.SerializerMethodField()
+
+    @extend_schema_field(MirrorCountSerializer(allow_null=True))
+    def get_mirrored(self, deployment: Deployment) -> Any:
+        """What became of the copies."""
+        row = deployment.mirror_counts.filter(revision=deployment.candidate_id).first()
+        return MirrorCountSerializer(row).data if row else None
+
+
 class DeploymentSerializer(DeploymentRowSerializer):
     inference = InferenceSerializer(source="revision")
     cpu = serializers.FloatField(source="revision.cpu", allow_null=True, help_text="Null: what the models ask for")
@@ -341,6 +366,11 @@ class DeploymentSerializer(DeploymentRowSerializer):
     golden = GoldenReplaySerializer(source="golden_replay", default=None, allow_null=True)
     replicas = ReplicaSerializer(many=True)
     scaling = ScalingSerializer(source="*")
+    candidate = serializers.SerializerMethodField()
+    earlier_version = serializers.SerializerMethodField()
+    standby_until = serializers.DateTimeField(
+        allow_null=True, help_text="Until then going back to the earlier version takes no start"
+    )
     signature = serializers.DictField(allow_null=True, help_text="What the model or the script says of itself")
     example = serializers.SerializerMethodField()
 
@@ -353,14 +383,40 @@ class DeploymentSerializer(DeploymentRowSerializer):
             "golden",
             "replicas",
             "scaling",
+            "candidate",
+            "earlier_version",
+            "standby_until",
             "signature",
             "example",
         ]
+
+    @extend_schema_field(CandidateSerializer(allow_null=True))
+    def get_candidate(self, deployment: Deployment) -> Any:
+        return CandidateSerializer(deployment).data if deployment.candidate_id else None
+
+    def get_earlier_version(self, deployment: Deployment) -> str | None:
+        """What can be gone back to."""
+        found = previous(deployment)
+        return str(found) if found else None
 
     @extend_schema_field(serializers.DictField(allow_null=True))
     def get_example(self, deployment: Deployment) -> dict[str, Any] | None:
         """A body for `score` that it takes."""
         return example_request(deployment)
+
+
+class ServedSerializer(serializers.ModelSerializer[Served]):
+    actor = serializers.CharField(source="actor.username", default=None, allow_null=True)
+
+    class Meta:
+        model = Served
+        fields = ["version", "share", "since", "until", "why", "actor"]
+
+
+class DisagreementSerializer(serializers.ModelSerializer[Disagreement]):
+    class Meta:
+        model = Disagreement
+        fields = ["at", "version", "candidate", "method", "what", "request", "answer", "other"]
 
 
 class DeploymentEventSerializer(serializers.ModelSerializer[DeploymentEvent]):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from models_registry.api import deployments, emptying, golden, models, monitoring, samples, scoring
+from models_registry.api import deployments, emptying, golden, models, monitoring, samples, scoring, traffic
 
 urlpatterns = [
     path("empty/", emptying.Empty.as_view()),
@@ -23,6 +23,11 @@ urlpatterns = [
     path("deployments/<name:name>/redeploy/", deployments.Redeploy.as_view()),
     path("deployments/<name:name>/accept-changes/", golden.AcceptChanges.as_view()),
     path("deployments/<name:name>/golden/", golden.SaveAnswer.as_view()),
+    path("deployments/<name:name>/candidate/", traffic.Candidate.as_view()),
+    path("deployments/<name:name>/candidate/promote/", traffic.Promote.as_view()),
+    path("deployments/<name:name>/roll-back/", traffic.RollBack.as_view()),
+    path("deployments/<name:name>/disagreements/", traffic.Disagreements.as_view()),
+    path("deployments/<name:name>/history/", traffic.History.as_view()),
     path("deployments/<name:name>/stop/", deployments.Stop.as_view()),
     path("deployments/<name:name>/start/", deployments.Start.as_view()),
     path("deployments/<name:name>/keys/", deployments.Keys.as_view()),

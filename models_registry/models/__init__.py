@@ -9,14 +9,17 @@ from models_registry.models.revisions import Part, Revision
 from models_registry.models.samples import TrainingSample
 from models_registry.models.sampling import ActualValue, DriftReport, SampledRequest, Watch
 from models_registry.models.serving import ServingLease
+from models_registry.models.traffic import Disagreement, MirrorCount, Served
 
 __all__ = [
     "ActualValue",
     "Deployment",
     "DeploymentEvent",
+    "Disagreement",
     "DriftReport",
     "GoldenReplay",
     "GoldenRequest",
+    "MirrorCount",
     "ModelAlias",
     "ModelFile",
     "ModelVersion",
@@ -26,6 +29,7 @@ __all__ = [
     "RequestLog",
     "Revision",
     "SampledRequest",
+    "Served",
     "ServiceLoad",
     "ServiceMeasure",
     "ServiceReplica",

@@ -1,5 +1,6 @@
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -12,7 +13,15 @@ LABEL_CHARACTERS = 300
 
 class RevisionQuerySet(models.QuerySet["Revision"]):
     def unused(self, workspace: Workspace) -> Self:
-        """Those of the workspace that are neither wanted nor answer any more, nor wait for a person's word."""
+        """Those of the workspace that are neither wanted nor answer any more, nor wait for a person's word.
+
+        The last ones that have answered for a service are kept, to be gone back to.
+        """
+        kept: dict[int, list[int]] = {}
+        served = self.filter(workspace=workspace).exclude(served=None).values_list("served__deployment", "pk")
+        for deployment, pk, _ in served.annotate(last=models.Max("served__pk")).order_by("-last"):
+            kept.setdefault(deployment, []).append(pk)
+        known = [pk for revisions in kept.values() for pk in revisions[: settings.SERVICE_HISTORY]]
         return self.filter(
             workspace=workspace,
             wanted_by=None,
@@ -20,7 +29,7 @@ class RevisionQuerySet(models.QuerySet["Revision"]):
             tried_by=None,
             stands_by_for=None,
             refused_for=None,
-        )
+        ).exclude(pk__in=known)
 
 
 class Revision(models.Model):

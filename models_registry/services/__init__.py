@@ -37,6 +37,14 @@ from models_registry.services.requests import example_request, recent_requests
 from models_registry.services.revisions import NO_INFERENCE, Inference
 from models_registry.services.samples import attach_sample, read_sample, remove_sample, sample_of
 from models_registry.services.schema import Schema, schema_of
+from models_registry.services.traffic import (
+    forget_disagreements,
+    previous,
+    promote,
+    remove_candidate,
+    roll_back,
+    set_candidate,
+)
 
 __all__ = [
     "NO_INFERENCE",
@@ -54,10 +62,13 @@ __all__ = [
     "empty_workspace",
     "environment_for",
     "example_request",
+    "forget_disagreements",
     "is_key",
     "keys",
     "main_file",
     "open_file",
+    "previous",
+    "promote",
     "propose_service_name",
     "read_sample",
     "recent_requests",
@@ -67,13 +78,16 @@ __all__ = [
     "register_logged_model",
     "register_model",
     "remove_alias",
+    "remove_candidate",
     "remove_sample",
     "rename_model",
+    "roll_back",
     "sample_of",
     "save_golden",
     "save_golden_items",
     "schema_of",
     "set_alias",
+    "set_candidate",
     "set_stage",
     "start",
     "stop",

@@ -19,8 +19,10 @@ from models_registry.models import Deployment, GoldenReplay, ModelVersion, Revis
 from models_registry.models.deployments import service_name
 from models_registry.services import journal
 from models_registry.services.checks import pairs
+from models_registry.services.history import note_served
 from models_registry.services.revisions import NO_INFERENCE, Inference, inference_of, make_revision
 from models_registry.services.scaling import LIMITS, said_of, scaling_fields
+from models_registry.services.standby import NO_STANDBY
 from models_registry.status import DeploymentStatus
 
 RUNS = frozenset({DeploymentStatus.TRANSITIONING, DeploymentStatus.HEALTHY, DeploymentStatus.UNHEALTHY})
@@ -66,11 +68,15 @@ def deploy(
         service_name(name)
     except ValidationError as error:
         raise BadInput(f"{name!r} cannot name a service: {error.message}", field="name") from None
-    said = {"description": _description(description), "tags": pairs(tags or {}, "tags"), "auth_enabled": auth_enabled}
+    said: dict[str, Any] = {
+        "description": _description(description),
+        "tags": pairs(tags or {}, "tags"),
+        "auth_enabled": auth_enabled,
+    }
     said |= scaling_fields(scaling or {})
     there = Deployment.objects.filter(workspace=workspace, name=name).first() if overwrite else None
     if there is not None:
-        _make_of(there, revision, by=by, **said)
+        make_of(there, revision, by=by, **said)
         return there
     try:
         with transaction.atomic():
@@ -100,7 +106,7 @@ def redeploy(deployment: Deployment, version: ModelVersion, *, accept_changes: b
         raise BadInput(f"{deployment} is made of {len(now.versions)} models: say all of them.", field="models")
     if now.versions == [version] and deployment.status in RUNS:
         raise Conflict(f"{version} is what {deployment} is made of already.", field="version")
-    _make_of(deployment, _changed(now, [version], None, by, accept_changes), by=by)
+    make_of(deployment, changed_revision(now, [version], None, by, accept_changes), by=by)
 
 
 @transaction.atomic
@@ -110,7 +116,7 @@ def accept_changes(deployment: Deployment, *, by: User) -> None:
     replay = GoldenReplay.objects.filter(deployment=deployment).exclude(refused=None).select_related("refused").first()
     if replay is None or replay.refused is None:
         raise Conflict(f"No golden request of {deployment} is answered otherwise than it ought to be.")
-    _make_of(deployment, _changed(replay.refused, None, None, by, accept_changes=True), by=by)
+    make_of(deployment, changed_revision(replay.refused, None, None, by, accept_changes=True), by=by)
 
 
 @transaction.atomic
@@ -141,7 +147,9 @@ def update(
     if scaling:
         said |= scaling_fields(scaling, least=deployment.min_replicas, most=deployment.max_replicas)
     if versions is not None or inference is not None:
-        _make_of(deployment, _changed(deployment.revision, versions, inference, by, accept_changes), by=by, **said)
+        make_of(
+            deployment, changed_revision(deployment.revision, versions, inference, by, accept_changes), by=by, **said
+        )
         return
     changed = {field: value for field, value in said.items() if getattr(deployment, field) != value}
     if not changed:
@@ -155,13 +163,14 @@ def update(
     record("deployment.update", by=by, workspace=deployment.workspace, subject=deployment, changed=sorted(changed))
 
 
-def _changed(
+def changed_revision(
     now: Revision,
     versions: Sequence[ModelVersion] | None,
     inference: Inference | None,
     by: User,
     accept_changes: bool = False,
 ) -> Revision:
+    """Another one like `now`, but for what is given."""
     return make_revision(
         now.workspace,
         now.versions if versions is None else versions,
@@ -173,17 +182,18 @@ def _changed(
     )
 
 
-def _make_of(deployment: Deployment, revision: Revision, *, by: User, **said: Any) -> None:
+def make_of(deployment: Deployment, revision: Revision, *, by: User, said: str = "", **fields: Any) -> None:
+    """Have this revision answer as soon as its replicas are ready; what answers now does so until then."""
     workspace = deployment.workspace
     journal.ask(
         deployment,
         DeploymentStatus.TRANSITIONING,
-        _said(f"redeployed with {revision}", revision),
+        _said(said or f"redeployed with {revision}", revision),
         by=by,
         revision=revision,
         wanted=True,
         failure="",
-        **said,
+        **fields,
     )
     GoldenReplay.objects.filter(deployment=deployment).update(refused=None)
     Revision.objects.unused(workspace).delete()
@@ -209,10 +219,10 @@ def stop(deployment: Deployment, *, by: User) -> None:
         by=by,
         wanted=False,
         live_revision=None,
-        standby=None,
-        standby_until=None,
         failure="",
+        **NO_STANDBY,
     )
+    note_served(deployment, "stopped", by=by)
     Revision.objects.unused(deployment.workspace).delete()
     record("deployment.stop", by=by, workspace=deployment.workspace, subject=deployment)
 

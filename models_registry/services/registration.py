@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from pathlib import PurePosixPath
 from typing import Any, TypedDict, Unpack
 
@@ -22,7 +24,7 @@ from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import BadInput, Conflict
 from mlportal.texts import storable
-from models_registry.models import Deployment, ModelFile, ModelVersion, RegisteredModel
+from models_registry.models import Deployment, ModelFile, ModelVersion, RegisteredModel, Revision
 from models_registry.models.registry import Framework
 from models_registry.services import golden
 from models_registry.services.checks import amount, described, named, pairs, require_changer
@@ -321,13 +323,15 @@ def delete_model(model: RegisteredModel, *, by: User) -> None:
 
 
 def _refuse_deployed(versions: Any) -> None:
-    used = Q(revision__parts__version__in=versions) | Q(live_revision__parts__version__in=versions)
-    users = Deployment.objects.filter(used)
+    """Conflict while a service is made of one of them; what it was made of earlier is forgotten."""
+    used = (f"{which}__parts__version__in" for which in ("revision", "live_revision", "candidate"))
+    users = Deployment.objects.filter(reduce(or_, (Q(**{name: versions}) for name in used)))
     names = sorted(set(users.values_list("name", flat=True)))
     if names:
         listed = ", ".join(names)
         raise Conflict(f"It is deployed as {listed}; delete that deployment first.", deployments=names)
     golden.let_go(versions)
+    Revision.objects.filter(parts__version__in=versions).delete()
 
 
 def _artifacts(run: Run, path: str) -> tuple[str, list[Artifact]]:

@@ -16,9 +16,11 @@ from models_registry.serving.gateway import Gateway, Limits
 from models_registry.serving.gateway.errors import WrongHost
 from models_registry.serving.gateway.http import Receive, Scope, Send, error_answer, header, headers_of, send_answer
 from models_registry.serving.load import LoadMeter
+from models_registry.serving.mirrors import MirrorBuffer
 from models_registry.serving.portal_routes import PortalRecorder, PortalRoutes, RequestBuffer
 
 requests = RequestBuffer()
+mirrors = MirrorBuffer()
 HOST_CHARACTERS = 300  # a name has at most 255
 
 
@@ -54,7 +56,7 @@ def mounted() -> Mounted:
             waiting_bytes=settings.SERVICE_WAITING_BYTES,
             batch_rows=settings.SERVICE_BATCH_ROWS,
         )
-        gateway = Gateway(routes, PortalRecorder(requests), limits)
+        gateway = Gateway(routes, PortalRecorder(requests), limits, mirrors.add)
         _mounted[loop] = Mounted(gateway, routes, LoadMeter(lambda: gateway.dispatcher.inside, routes.thread))
     return _mounted[loop]
 
@@ -114,6 +116,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             if here is not None:
                 here.close()
             await asyncio.to_thread(requests.flush)
+            await asyncio.to_thread(mirrors.flush)
         await send({"type": f"{kind}.complete"})
         if kind == "lifespan.shutdown":
             return

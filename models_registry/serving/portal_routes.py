@@ -116,11 +116,14 @@ def read_routes() -> list[Route]:
 def route_of(deployment: Deployment, real_row: Mapping[str, Any] | None = None) -> Route:
     pair = pair_of(deployment)
     replicas = list(deployment.replicas.all()) if deployment.wanted else []
+    candidate = deployment.candidate
     node = next((replica.node for replica in replicas), "")
     return Route(
         deployment_id=str(deployment.pk),
         name=deployment.name,
         targets=targets_of(deployment, replicas, real_row),
+        shadow=target_of(candidate, replicas, None) if candidate and deployment.mirror_percent else None,
+        shadow_percent=deployment.mirror_percent,
         authorize=lambda header: is_key(header, pair),
         auth_enabled=deployment.auth_enabled,
         workspace=deployment.workspace.name,
@@ -135,13 +138,21 @@ def route_of(deployment: Deployment, real_row: Mapping[str, Any] | None = None) 
 def targets_of(
     deployment: Deployment, replicas: Sequence[ServiceReplica], real_row: Mapping[str, Any] | None
 ) -> list[Target]:
-    """The revision that answers; beside it the one that is coming, where the replicas change one by one."""
+    """The revision that answers; the one that is coming, where replicas change one by one; and the candidate."""
     live, coming = deployment.live_revision, deployment.revision
-    main = live if live is not None else coming
-    if main == coming or settings.SERVICE_SURGE:
-        return [target_of(main, replicas, real_row)]
-    pair = [target_of(main, replicas, real_row), target_of(coming, replicas, real_row)]
-    return [replace(target, weight=len(target.replicas)) for target in pair]
+    main = target_of(live if live is not None else coming, replicas, real_row)
+    mains = [main]
+    if live is not None and live != coming and not settings.SERVICE_SURGE:
+        mains.append(target_of(coming, replicas, real_row))
+    there = sum(len(target.replicas) for target in mains) or 1
+    percent = deployment.candidate_percent if deployment.candidate is not None else 0
+    targets = [
+        replace(target, weight=(100 - percent) * (len(target.replicas) if len(mains) > 1 else there))
+        for target in mains
+    ]
+    if deployment.candidate is not None:
+        targets.append(target_of(deployment.candidate, replicas, None, weight=percent * there))
+    return targets
 
 
 def target_of(

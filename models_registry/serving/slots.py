@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from models_registry.models import Deployment, Revision
+from models_registry.services.standby import NO_STANDBY, standby_fields
 from models_registry.serving.fleets import Fleet
 from models_registry.serving.replica import Backoff
 from models_registry.serving.scaling import Scaler
@@ -143,7 +143,7 @@ class Slot:
             fleet = self.fleets.get(row.standby_id)
             over = row.standby_until is None or row.standby_until <= timezone.now()
             if over or fleet is None or not fleet.answering:
-                report.fields.update(standby=None, standby_until=None)
+                report.fields.update(NO_STANDBY)
         return report
 
     def _steady(self, new: Fleet) -> Report:
@@ -164,7 +164,12 @@ class Slot:
 
     def _updating(self, new: Fleet, old: Fleet) -> Report:
         if new.is_whole:
-            fields = {"live_revision": new.revision, "failure": "", "log": new.log, **self._standby(old)}
+            fields = {
+                "live_revision": new.revision,
+                "failure": "",
+                "log": new.log,
+                **standby_fields(old.revision if old.answering else None),
+            }
             return Report(S.HEALTHY, f"{new.revision} answers", fields)
         problem = new.problem
         if new.has_given_up:
@@ -173,13 +178,6 @@ class Slot:
             return Report(S.UNHEALTHY, problem, {"log": new.log, "failure": problem})
         return Report(S.TRANSITIONING, f"{new.revision} is being started", {"log": new.log})
 
-    def _standby(self, old: Fleet) -> dict[str, Any]:
-        """The old ones stay for a while: rolling back is then a change of addresses."""
-        seconds = settings.SERVICE_STANDBY_SECONDS
-        if not seconds or not old.answering:
-            return {"standby": None, "standby_until": None}
-        return {"standby": old.revision, "standby_until": timezone.now() + timedelta(seconds=seconds)}
-
     def _back_to(self, old: Fleet, new: Fleet) -> Report:
         what = "was not made live" if "Golden request" in new.problem else "could not be started"
         message = f"{new.revision} {what}, so {old.revision} goes on answering. {new.problem}"
@@ -187,5 +185,5 @@ class Slot:
         return Report(S.HEALTHY if old.answering else S.UNHEALTHY, message, fields)
 
     def _failed(self, new: Fleet) -> Report:
-        fields = {"live_revision": None, "failure": new.problem, "log": new.log, "standby": None, "standby_until": None}
+        fields = {"live_revision": None, "failure": new.problem, "log": new.log, **NO_STANDBY}
         return Report(S.FAILED, new.problem, fields)

@@ -27,6 +27,7 @@ from mlportal.processes import STOP
 from mlportal.texts import storable
 from mlportal.uid import new_uid
 from models_registry.models import Deployment, Revision, ServiceReplica
+from models_registry.services.history import note_served, who_asked
 from models_registry.serving.lease import Lease, alone
 from models_registry.serving.load import loads
 from models_registry.serving.materials import Preparation, revisions_folder
@@ -170,12 +171,17 @@ class Supervisor:
             return
         changes["updated_at"] = timezone.now()
         try:
-            if row.status == report.status:
-                same = Deployment.objects.filter(pk=row.pk, generation=row.generation, status=row.status)
-                same.update(**changes)
-            else:
-                logger.info("Deployment %s: %s → %s: %s", row, row.status, report.status, report.reason)
-                Deployment.objects.move(row, report.status, reason=report.reason, **changes)
+            with transaction.atomic():
+                if row.status == report.status:
+                    same = Deployment.objects.filter(pk=row.pk, generation=row.generation, status=row.status)
+                    same.update(**changes)
+                else:
+                    logger.info("Deployment %s: %s → %s: %s", row, row.status, report.status, report.reason)
+                    Deployment.objects.move(row, report.status, reason=report.reason, **changes)
+                if "live_revision" in changes:
+                    now = Deployment.objects.filter(pk=row.pk).first()
+                    if now is not None:
+                        note_served(now, report.reason, by=who_asked(now))
         except (StaleState, IllegalMove):
             logger.info("Deployment %s was asked for something else meanwhile.", row)
         if changes.keys() & {"revision", "live_revision", "standby"}:

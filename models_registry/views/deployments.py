@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -19,10 +18,12 @@ from mlportal.pages import WorkspaceRequest, fragment, workspace_view
 from mlportal.pages.polling import is_known, state_of
 from models_registry import services
 from models_registry.forms import ScalingForm, ServiceForm
-from models_registry.models import Deployment, ModelVersion
+from models_registry.models import Deployment
 from models_registry.serving.portal_routes import told
 from models_registry.status import DeploymentStatus
 from models_registry.views.console import console
+from models_registry.views.service import choices_of, deployment_of, deployments_of
+from models_registry.views.traffic import traffic_of
 
 EVENTS = 20
 CHOICES = 50
@@ -34,7 +35,7 @@ UNKNOWN_EXAMPLE = {"data": [[0, 0, 0, 0]], "method": "predict"}
 @require_safe
 @workspace_view
 def deployments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
-    rows = list(_deployments(request).defer("log", "revision__signature", "live_revision__signature"))
+    rows = list(deployments_of(request).defer("log", "revision__signature", "live_revision__signature"))
     state = state_of([(row.pk, row.generation, row.status, row.live_revision_id) for row in rows])
     if request.htmx and is_known(request, state):
         return HttpResponse(status=204)
@@ -46,7 +47,7 @@ def deployments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
 @workspace_view
 def deployment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     """The service; for htmx, what of it changes by itself."""
-    found = _deployment(request, name)
+    found = deployment_of(request, name)
     if request.htmx:
         context = _live(request, found)
         if is_known(request, context["state"]):
@@ -60,7 +61,7 @@ def deployment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResp
 @require_safe
 @workspace_view
 def requests(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    context = _requests(_deployment(request, name))
+    context = _requests(deployment_of(request, name))
     if is_known(request, context["requests_state"]):
         return HttpResponse(status=204)
     return render(request, "models_registry/deployment_requests.html", context)
@@ -70,13 +71,13 @@ def requests(request: WorkspaceRequest, workspace: str, name: str) -> HttpRespon
 @workspace_view
 def keys(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     """The card with the keys: shown by `?show=1`, which is noted, hidden otherwise."""
-    return _keys(request, _deployment(request, name), show=request.GET.get("show") == "1")
+    return _keys(request, deployment_of(request, name), show=request.GET.get("show") == "1")
 
 
 @require_POST
 @workspace_view
 def regenerate_key(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    found = _deployment(request, name)
+    found = deployment_of(request, name)
     services.regenerate_key(found, request.POST.get("key", ""), by=request.user)
     return _keys(request, found, show=True)
 
@@ -84,10 +85,10 @@ def regenerate_key(request: WorkspaceRequest, workspace: str, name: str) -> Http
 @require_POST
 @workspace_view
 def redeploy(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    found = _deployment(request, name)
+    found = deployment_of(request, name)
     asked = request.POST.get("version", "")
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
-    version = get_object_or_404(_choices(found), version=number)
+    version = get_object_or_404(choices_of(found), version=number)
     try:
         services.redeploy(found, version, by=request.user)
     except (BadInput, Conflict) as error:
@@ -99,7 +100,7 @@ def redeploy(request: WorkspaceRequest, workspace: str, name: str) -> HttpRespon
 @workspace_view
 def edit(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     """What is said of it, and whether callers need a key."""
-    found = _deployment(request, name)
+    found = deployment_of(request, name)
     form = ServiceForm(request.POST)
     if form.is_valid():
         services.update(found, **form.said(), by=request.user)
@@ -112,7 +113,7 @@ def edit(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
 @workspace_view
 def scale(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     """How many replicas it has."""
-    found = _deployment(request, name)
+    found = deployment_of(request, name)
     form = ScalingForm(request.POST)
     if form.is_valid():
         try:
@@ -128,7 +129,7 @@ def scale(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
 @require_POST
 @workspace_view
 def stop(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    found = _deployment(request, name)
+    found = deployment_of(request, name)
     services.stop(found, by=request.user)
     return redirect(found)
 
@@ -136,7 +137,7 @@ def stop(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
 @require_POST
 @workspace_view
 def start(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    found = _deployment(request, name)
+    found = deployment_of(request, name)
     try:
         services.start(found, by=request.user)
     except Conflict as error:
@@ -147,7 +148,7 @@ def start(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
 @require_POST
 @workspace_view
 def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    services.delete(_deployment(request, name), by=request.user)
+    services.delete(deployment_of(request, name), by=request.user)
     messages.success(request, f"The deployment {name} is deleted.")
     return redirect("deployments", workspace)
 
@@ -157,7 +158,8 @@ def _page(request: WorkspaceRequest, found: Deployment, **forms: Any) -> dict[st
     return {
         **_live(request, found),
         **_requests(found),
-        "choices": _choices(found)[:CHOICES],
+        **traffic_of(found),
+        "choices": choices_of(found)[:CHOICES],
         "form": ServiceForm.of(found),
         "scaling_form": ScalingForm.of(found),
         **forms,
@@ -190,6 +192,7 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         **console(found, has_script=has_script, asked=request.GET.get("console", "")),
         "versions": found.revision.versions,
         "replicas": replicas,
+        "earlier": services.previous(found) if status != S.STOPPED else None,
         "example_text": pretty(example) if example else "",
         "curl": _curl(found, body),
         "address": settings.PUBLIC_URL + found.scoring_path,
@@ -198,7 +201,8 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "golden": golden,
         "state": state_of(
             golden and golden.at, golden and golden.refused_id,
-            status, found.generation, found.failure, found.live_revision_id, found.revision_id, moving, len(events), found.scaling,
+            status, found.generation, found.failure, found.live_revision_id, found.revision_id, moving, len(events),
+            found.scaling, found.standby_id, found.candidate_id,
             build and build.pk, [(each.pk, each.state, each.pid, each.restarts) for each in replicas],
         ),
     }  # fmt: skip
@@ -231,23 +235,3 @@ def _keys(request: WorkspaceRequest, found: Deployment, *, show: bool) -> HttpRe
     response = render(request, "models_registry/deployment_keys.html", context)
     response["Cache-Control"] = "no-store"
     return response
-
-
-def _choices(found: Deployment) -> QuerySet[ModelVersion]:
-    """The versions that may take the place of the one that it is made of; none for several models."""
-    models = [version.model_id for version in found.revision.versions]
-    versions = ModelVersion.objects.select_related("model__workspace", "environment_version")
-    return versions.filter(model__in=models) if len(models) == 1 else versions.none()
-
-
-def _deployments(request: WorkspaceRequest) -> QuerySet[Deployment]:
-    rows = Deployment.objects.visible_to(request.user).in_workspace(request.workspace)
-    related = rows.select_related("workspace", "revision", "live_revision", "created_by")
-    return related.prefetch_related("revision__parts__version__model__workspace")
-
-
-def _deployment(request: WorkspaceRequest, name: str) -> Deployment:
-    related = _deployments(request).select_related(
-        "revision__environment_version__environment__workspace", "revision__snapshot", "golden_replay__refused"
-    )
-    return get_object_or_404(related, name=name)

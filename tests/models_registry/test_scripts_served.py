@@ -134,8 +134,15 @@ def test_a_script_that_cannot_start_leaves_the_old_one_answering(
 
 
 def test_another_script_takes_over_under_load_without_an_error(
-    http: httpx.Client, supervisor: Supervisor, iris_version: ModelVersion, contributor: User, script: Any, home: Path
+    http: httpx.Client,
+    supervisor: Supervisor,
+    iris_version: ModelVersion,
+    contributor: User,
+    script: Any,
+    home: Path,
+    settings: Any,
 ) -> None:
+    settings.SERVICE_STANDBY_SECONDS = 0
     first = script(PLAIN + "import time\ndef run(text):\n    time.sleep(0.01)\n    return 'first'\n")
     deployment = healthy(services.deploy(iris_version, name="scored", inference=first, by=contributor))
     answers: list[tuple[int, object]] = []

@@ -113,6 +113,8 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_SERVICE_REPLICAS": "Most replicas that a deployed service may be given.",
     "MLPORTAL_SERVICE_SURGE": "Whether an update starts all new replicas beside the old ones; off: one by one, with less memory.",
     "MLPORTAL_SERVICE_STANDBY": "How long what answered before an update stays in memory, to roll back in an instant; 0s: not at all.",
+    "MLPORTAL_SERVICE_HISTORY": "Versions that have answered for a service and can be gone back to.",
+    "MLPORTAL_SERVICE_DISAGREEMENTS": "Copied requests kept for a service to which its second version answered something else.",
     "MLPORTAL_SERVICE_SCALE_DOWN": "How long a service must have needed fewer replicas before one is ended.",
     "MLPORTAL_SERVICE_MEMORY": "Memory of a deployed service whose model version does not say how much it needs.",
     "MLPORTAL_SERVICE_FILE": "Largest CSV file that a deployed service scores at once, for members.",

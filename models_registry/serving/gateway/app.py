@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.contracts import Limits, Recorder, RequestRecord, Route, Routes, Target
-from models_registry.serving.gateway.dispatcher import Dispatcher, choose, refuse_if_closed
+from models_registry.serving.gateway.dispatcher import Dispatcher, refuse_if_closed
 from models_registry.serving.gateway.formats import Call, dumps, read_invocations, read_score
 from models_registry.serving.gateway.http import (
     PIECE_BYTES,
@@ -35,9 +35,11 @@ from models_registry.serving.gateway.http import (
     read_body,
     send_answer,
 )
+from models_registry.serving.gateway.mirror import Mirror, Mirrored
 from models_registry.serving.gateway.open_inference import below_model, metadata, read_infer, server, version_named
 from models_registry.serving.gateway.openapi import document
 from models_registry.serving.gateway.patrol import ClientGone
+from models_registry.serving.gateway.picking import ASKS, VERSION_HEADER, pick, told
 from models_registry.serving.gateway.script import answer_of, request_of
 from models_registry.serving.gateway.understanding import ASIDE_BYTES, Aside, understand, understand_aside
 from models_registry.serving.protocol import Body
@@ -98,11 +100,18 @@ Handler = Callable[[Exchange], Awaitable[Answer]]
 class Gateway:
     """The ASGI application. Everything that it knows of services it asks `routes`; it tells `recorder` what passed."""
 
-    def __init__(self, routes: Routes, recorder: Recorder, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        recorder: Recorder,
+        limits: Limits | None = None,
+        mirrored: Callable[[Mirrored], None] = lambda said: None,
+    ) -> None:
         self.routes = routes
         self.recorder = recorder
         self.limits = limits or Limits()
         self.dispatcher = Dispatcher(routes, self.limits, recorder)
+        self.mirror = Mirror(routes, self.limits, mirrored)
         self.held = Held(self.limits.waiting_bytes)
         self._ids = _numbered()
         self._accepted: dict[str, tuple[Route, bytes]] = {}
@@ -148,6 +157,7 @@ class Gateway:
 
     def close(self) -> None:
         self.dispatcher.close()
+        self.mirror.close()
         self.aside.close()
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -161,7 +171,7 @@ class Gateway:
         if route is None:
             raise errors.UnknownService(f"There is no service {address.name}")
         verb, rest = scope["method"], address.rest
-        target = version_named(route, rest) or choose(route)
+        target = version_named(route, rest) or pick(route, header(scope, ASKS))
         handlers, is_open = self._handlers(route, target, rest)
         handler = handlers.get("GET" if verb == "HEAD" else verb)
         if handler is None:
@@ -256,6 +266,8 @@ class Gateway:
         result = await self.dispatcher.call(route, target, exchange.method, payload, rows=exchange.rows, watch=watch)
         if route.sample and random() < route.sample and not isinstance(payload, Body):
             self.recorder.sample(route, target, exchange.id, exchange.method, payload, result)
+        if route.shadow is not None:
+            self.mirror.offer(route, target, exchange.method, payload, exchange.rows, exchange.body, result)
         return result
 
     async def _take_body(self, exchange: Exchange) -> None:
@@ -289,6 +301,7 @@ class Gateway:
         finally:
             self.held.size -= exchange.held
         answer.headers["x-request-id"] = exchange.id
+        answer.headers[VERSION_HEADER] = told(exchange.target.version)
         seconds = time.perf_counter() - clock
         route, target = exchange.route, exchange.target
         waiting = self.dispatcher.waiting(route)

@@ -33,6 +33,8 @@ class Route:
 
     `authorize` is given the Authorization header (or None) and is asked only when `auth_enabled`.
 
+    `shadow` gets a copy of `shadow_percent` of the requests that others of the targets answer.
+
     Requests wait for a first replica that `is_starting`, as long as for an answer. They do not wait where that is of no
     use: `closed` says why the service takes none, `elsewhere` names the machine that has its replicas. `trouble` is what
     is wrong with a replica just now, for a person.
@@ -44,6 +46,8 @@ class Route:
     authorize: Callable[[str | None], bool]
     auth_enabled: bool = True
     workspace: str | None = None
+    shadow: Target | None = None
+    shadow_percent: float = 0.0
     is_starting: bool = False
     closed: str = ""
     elsewhere: str = ""

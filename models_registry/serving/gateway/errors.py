@@ -1,7 +1,7 @@
 """What a caller of a service may be told. Each error has a status, a code, a message and details.
 
 GatewayError
-├── BadInput 400 · NoMethod 400 · Unauthorized 401 · UnknownService 404 · UnknownPath 404 · WrongVerb 405
+├── BadInput 400 · NoMethod 400 · UnknownVersion 400 · Unauthorized 401 · UnknownService 404 · UnknownPath 404 · WrongVerb 405
 ├── WrongHost 400 · SlowBody 408 · BodyTooLarge 413 · TooManyRows 413 · WrongContentType 415 · TooManyRequests 429
 ├── ModelFailed 500 · DeadlineExceeded 504
 ├── OutOfMemory 507
@@ -33,6 +33,12 @@ class BadInput(GatewayError):
     """The body is not what the model takes."""
 
     status, code = 400, "bad_input"
+
+
+class UnknownVersion(GatewayError):
+    """The service has no such version now."""
+
+    status, code = 400, "unknown_version"
 
 
 class NoMethod(GatewayError):

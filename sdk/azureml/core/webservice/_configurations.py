@@ -7,16 +7,36 @@ from azureml._said import say
 # What only Azure's networks and clusters have a meaning for.
 _PLACES = (
     "location ssl_enabled ssl_cert_pem_file ssl_key_pem_file ssl_cname dns_name_label cmk_vault_base_url cmk_key_name "
-    "cmk_key_version vnet_name subnet_name namespace compute_target_name autoscale_enabled autoscale_min_replicas "
-    "autoscale_max_replicas autoscale_refresh_seconds autoscale_target_utilization max_request_wait_time num_replicas "
+    "cmk_key_version vnet_name subnet_name namespace compute_target_name max_request_wait_time "
     "scoring_timeout_ms replica_max_concurrent_requests period_seconds initial_delay_seconds timeout_seconds "
     "success_threshold failure_threshold gpu_cores cpu_cores_limit memory_gb_limit blobfuse_enabled is_default "
     "traffic_percentile version_name primary_key secondary_key"
 ).split()
+_SCALING = (
+    "autoscale_enabled autoscale_min_replicas autoscale_max_replicas autoscale_refresh_seconds "
+    "autoscale_target_utilization num_replicas"
+).split()
+_MOST_BY_LOAD = 10  # Azure's, where autoscale_enabled=True says no number
 _FEATURES = {
     "token_auth_enabled": "callers send a key",
     "enable_app_insights": "the page of the service shows its requests",
 }
+
+
+def scaling_of(given: Dict[str, Any]) -> Dict[str, int]:
+    """How many replicas, as the portal takes it: a number, or from a least to a most by load. Empty: as it is."""
+    found: Dict[str, int] = {}
+    for name in ("autoscale_refresh_seconds", "autoscale_target_utilization"):
+        if given.get(name) is not None:
+            found[name] = int(given[name])
+    enabled = given.get("autoscale_enabled")
+    low, high = given.get("autoscale_min_replicas"), given.get("autoscale_max_replicas")
+    if given.get("num_replicas") is not None and not enabled:
+        found["replicas"] = int(given["num_replicas"])
+    elif enabled or (enabled is None and (low is not None or high is not None)):
+        found["min_replicas"] = int(low or 1)
+        found["max_replicas"] = int(high or max(_MOST_BY_LOAD, int(low or 1)))
+    return found
 
 
 class DeploymentConfiguration:
@@ -35,7 +55,7 @@ class DeploymentConfiguration:
         port: Optional[int] = None,
         **others: Any,
     ) -> None:
-        unknown = sorted(set(others) - set(_PLACES) - set(_FEATURES) - {"collect_model_data"})
+        unknown = sorted(set(others) - set(_PLACES) - set(_FEATURES) - set(_SCALING) - {"collect_model_data"})
         if unknown:
             raise TypeError("deploy_configuration() got an unexpected keyword argument {!r}".format(unknown[0]))
         given = sorted(name for name in _PLACES if others.get(name) not in (None, False))
@@ -46,6 +66,7 @@ class DeploymentConfiguration:
                 say("{}: not used; {}".format(name, instead))
         if port is not None:
             say("port={}: not used; the portal serves at its own address: see scoring_uri".format(port))
+        self.scaling = scaling_of(others)
         self.cpu_cores, self.memory_gb = cpu_cores, memory_gb
         self.tags, self.properties, self.description = tags, properties, description
         self.auth_enabled = auth_enabled

@@ -36,6 +36,9 @@ def deploy(
     else:
         body["models"] = named
         body["inference"] = inference_config._body(workspace) if inference_config is not None else None
+    scaling = getattr(configuration, "scaling", None)
+    if scaling:
+        body["scaling"] = scaling
     if overwrite:
         body["overwrite"] = True
     tags = texts(getattr(configuration, "tags", None))

@@ -9,10 +9,12 @@ from azureml._partial import Partial
 from azureml._registering import texts
 from azureml._said import say
 from azureml.core.webservice._configurations import (
+    _SCALING,
     AciServiceDeploymentConfiguration,
     AksServiceDeploymentConfiguration,
     DeploymentConfiguration,
     LocalWebserviceDeploymentConfiguration,
+    scaling_of,
 )
 from azureml.exceptions import NotSupportedError, WebserviceException
 
@@ -37,7 +39,7 @@ class Webservice(Partial, metaclass=_WebserviceType):
         "deploy_from_image": "use Model.deploy: the portal makes no images",
         "deploy_from_model": "use Model.deploy",
         "deploy_local_from_model": "use Model.deploy",
-        "create_version": "use Model.deploy with another name, or service.update(models=…)",
+        "create_version": "use service.set_candidate(models=…, percent=…), or Model.deploy with another name",
     }
     _compute_type = "ACI"
 
@@ -294,7 +296,11 @@ class Webservice(Partial, metaclass=_WebserviceType):
             wish["inference"] = inference_config._body(self.workspace)
             self._inference_config = inference_config
         collect = others.pop("collect_model_data", getattr(deployment_config, "collect_model_data", None))
-        given = sorted(name for name, value in others.items() if value is not None)
+        scaling = dict(getattr(deployment_config, "scaling", None) or {})
+        scaling.update(scaling_of(others))
+        if scaling:
+            wish["scaling"] = scaling
+        given = sorted(name for name, value in others.items() if value is not None and name not in _SCALING)
         if properties is not None or given:
             say("{}: not used here".format(", ".join(given + (["properties"] if properties is not None else []))))
         if wish:
@@ -351,6 +357,38 @@ class Webservice(Partial, metaclass=_WebserviceType):
             type(self).__name__, self.workspace, self.name, self.compute_type, self._data["status"]
         )
 
+    # -- a second version beside the one that answers ------------------------------------------------------------
+
+    def set_candidate(
+        self,
+        models: "Optional[List[Any]]" = None,
+        inference_config: Any = None,
+        percent: Optional[int] = None,
+        mirror: Optional[int] = None,
+    ) -> None:
+        """The portal's own: give a second version a share of the requests, copies of the others, or both, in percent."""
+        wish: Dict[str, Any] = {}
+        if models is not None:
+            wish["models"] = [{"name": model.name, "version": model.version} for model in models]
+        if inference_config is not None:
+            wish["inference"] = inference_config._body(self.workspace)
+        for name, value in (("percent", percent), ("mirror", mirror)):
+            if value is not None:
+                wish[name] = value
+        self._data = self._scope.put(self._path + "candidate/", wish)
+
+    def remove_candidate(self) -> None:
+        """The portal's own: the first version gets every request again."""
+        self._scope.delete(self._path + "candidate/")
+
+    def promote_candidate(self) -> None:
+        """The portal's own: the second version gets every request; its processes go on."""
+        self._data = self._scope.post(self._path + "candidate/promote/")
+
+    def roll_back(self) -> None:
+        """The portal's own: the version before this one answers again."""
+        self._data = self._scope.post(self._path + "roll-back/")
+
 
 class AciWebservice(Webservice):
     _compute_type = "ACI"
@@ -372,7 +410,9 @@ class AciWebservice(Webservice):
 
 
 class AksEndpoint(Partial):
-    _instead = {"deploy_configuration": "use AksWebservice.deploy_configuration: a service has one version at a time"}
+    _instead = {
+        "deploy_configuration": "use AksWebservice.deploy_configuration, and service.set_candidate for a second version"
+    }
 
 
 class AksWebservice(Webservice):
