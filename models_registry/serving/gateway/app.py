@@ -171,12 +171,13 @@ class Gateway:
         if route is None:
             raise errors.UnknownService(f"There is no service {address.name}")
         verb, rest = scope["method"], address.rest
-        target = version_named(route, rest) or pick(route, header(scope, ASKS))
+        headers = headers_of(scope)
+        target = version_named(route, rest) or pick(route, header(headers, ASKS))
         handlers, is_open = self._handlers(route, target, rest)
         handler = handlers.get("GET" if verb == "HEAD" else verb)
         if handler is None:
             raise errors.WrongVerb(f"{rest} takes {' and '.join(handlers)}, not {verb}", allowed=list(handlers))
-        exchange = Exchange(scope, headers_of(scope), receive, route, target, root + address.base, next(self._ids))
+        exchange = Exchange(scope, headers, receive, route, target, root + address.base, next(self._ids))
         if verb == "POST":
             return await self._recorded(exchange, handler)
         if not is_open:
