@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 LOOK_SECONDS = 1.0
 MOST_HEADERS = 500
+MOST_PIPELINED = 100  # uvicorn goes on reading while they wait, each with some kilobytes
 TOO_LARGE = b"The headers have more than %d bytes (MLPORTAL_HEADERS)"
 
 
@@ -58,6 +59,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.headers) > MOST_HEADERS:
             raise ValueError("too many headers")  # is answered 400
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise ValueError("too many requests that wait on one connection")
         self._in_body = True
         self._head_bytes = 0
         self._head_since = None

@@ -114,6 +114,13 @@ def test_headers_without_end_are_refused(port: int, piece: bytes) -> None:
         assert all_of(connection)[:12] in (b"HTTP/1.1 431", b"HTTP/1.1 400", b"")
 
 
+def test_requests_without_end_on_one_connection_are_refused(port: int) -> None:
+    with connect(port) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 3000)
+        assert all_of(connection).count(b"HTTP/1.1 200") <= 101 * 3
+
+
 def test_headers_that_are_too_large_are_told_the_limit(port: int) -> None:
     with connect(port) as connection:
         for _ in range(4):
