@@ -80,7 +80,9 @@ class Memory:
     def publish(self, name: str, *replicas: Replica, **changes: Any) -> None:
         describe: Mapping[str, Any] = next((replica.describe for replica in replicas if replica.describe), {})
         of_target = {
-            key: changes.pop(key) for key in ("describe", "has_script", "replicas", "version") if key in changes
+            key: changes.pop(key)
+            for key in ("describe", "has_script", "replicas", "revision", "version")
+            if key in changes
         }
         target = Target("r1", "1", [replica.socket_path for replica in replicas], describe)
         route = Route(f"d-{name}", name, [replace(target, **of_target)], authorize)

@@ -6,6 +6,7 @@ import pickle
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -217,6 +218,15 @@ def test_a_method_that_the_model_lacks(http: httpx.Client, method: str) -> None:
     assert response.json()["error"]["details"]["methods"] == ["predict", "decision_function"]
 
 
+def test_a_method_of_any_length_does_no_harm_to_a_model_that_is_not_known(
+    http: httpx.Client, memory: Memory, iris: Replica
+) -> None:
+    memory.publish("iris", iris, describe={})
+    for method in ("x" * 300, "x" * 61):
+        assert error_of(http.post("/services/iris/score", json={"data": IRIS, "method": method})) == (400, "no_method")
+    assert http.post("/services/iris/score", json={"data": IRIS}).json() == [0, 2]
+
+
 @pytest.mark.parametrize(
     "kind", ["application/octet-stream", "application/x-www-form-urlencoded", "application/python-pickle"]
 )
@@ -287,6 +297,34 @@ def test_columns_with_names_are_put_into_the_models_order(http: httpx.Client, me
     assert error_of(response) == (400, "bad_input")
     details = response.json()["error"]["details"]
     assert (details["missing"], details["unexpected"]) == (["petal width"], ["colour"])
+
+
+def test_columns_are_put_into_the_order_of_a_model_that_was_not_known_when_the_request_came(
+    http: httpx.Client, memory: Memory, iris: Replica
+) -> None:
+    described = {**(iris.describe or {}), "feature_names": NAMES}
+    split = {"columns": NAMES[::-1], "data": [row[::-1] for row in IRIS]}
+    memory.publish("iris", is_starting=True)
+    with ThreadPoolExecutor(1) as threads:
+        early = threads.submit(http.post, "/services/iris/invocations", json={"dataframe_split": split})
+        time.sleep(0.2)
+        memory.publish("iris", iris, is_starting=True, describe=described)
+        assert early.result().json() == {"predictions": [0, 2]}
+
+
+def test_a_request_that_was_read_for_a_version_that_is_gone_is_not_answered_for_other_columns(
+    http: httpx.Client, memory: Memory, iris: Replica
+) -> None:
+    described = {**(iris.describe or {}), "feature_names": NAMES}
+    for names, status in ((NAMES, 200), (NAMES[::-1], 503)):
+        memory.publish("iris", describe=described)
+        with ThreadPoolExecutor(1) as threads:
+            early = threads.submit(http.post, "/services/iris/score", json={"data": IRIS})
+            time.sleep(0.2)
+            memory.publish("iris", iris, describe={**described, "feature_names": names}, version="2", revision="r2")
+            answer = early.result()
+        assert answer.status_code == status, answer.text
+    assert "takes other rows" in answer.json()["error"]["message"]
 
 
 def test_text_and_missing_values_reach_a_model_that_takes_them(

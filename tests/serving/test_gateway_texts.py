@@ -72,6 +72,16 @@ def test_named_columns_of_texts_are_put_into_the_models_order() -> None:
     assert payload == {"rows": [["red", 1], ["blue", 2]]}
 
 
+def test_many_names_are_not_compared_with_each_other() -> None:
+    class Names(list[str]):
+        def count(self, value: str) -> int:
+            raise AssertionError("as often as there are names: minutes, for a body of 200 kB")
+
+    names = Names(["colour", "size", "size", *(f"c{number}" for number in range(50))])
+    with pytest.raises(BadInput, match="size named twice"):
+        payload_of(Table([[1] * len(names)], names), {"n_features": 2, "feature_names": ["colour", "size"]}, 10)
+
+
 def test_a_model_of_python_36_takes_one_text_of_ten_thousand_characters_among_2001_rows(
     http: httpx.Client, memory: Memory, folder: Path, launch: Callable[..., Replica], python36: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.contracts import Limits, Recorder, RequestRecord, Route, Routes, Target
-from models_registry.serving.gateway.dispatcher import Dispatcher, refuse_if_closed
+from models_registry.serving.gateway.dispatcher import Dispatcher, is_unknown, refuse_if_closed
 from models_registry.serving.gateway.formats import Call, dumps, read_invocations, read_score
 from models_registry.serving.gateway.http import (
     PIECE_BYTES,
@@ -91,6 +92,7 @@ class Exchange:
     held: int = 0
     method: str = ""
     rows: int | None = None
+    since: float | None = None  # when it began to wait (the loop's time), if it had to before it was read
 
 
 Read = Callable[[Exchange, bool], tuple[Callable[..., Call], tuple[Any, ...]]]
@@ -239,6 +241,10 @@ class Gateway:
             self._authorize(exchange)
             is_csv = body_is_csv(exchange.headers)
             await self._take_body(exchange)
+            if is_unknown(exchange.route, exchange.target):
+                exchange.since = asyncio.get_running_loop().time()
+                watch = partial(gone, exchange.receive)
+                exchange.route, exchange.target = await self.dispatcher.known(exchange.route, exchange.target, watch)
             reader, given = read(exchange, is_csv)
             describe, rows = exchange.target.describe, self.limits.rows
             try:
@@ -264,7 +270,9 @@ class Gateway:
 
     async def _call(self, exchange: Exchange, payload: Any) -> Any:
         watch, route, target = partial(gone, exchange.receive), exchange.route, exchange.target
-        result = await self.dispatcher.call(route, target, exchange.method, payload, rows=exchange.rows, watch=watch)
+        result = await self.dispatcher.call(
+            route, target, exchange.method, payload, rows=exchange.rows, watch=watch, since=exchange.since
+        )
         if route.sample and random() < route.sample and not isinstance(payload, Body):
             self.recorder.sample(route, target, exchange.id, exchange.method, payload, result)
         if route.shadow is not None:

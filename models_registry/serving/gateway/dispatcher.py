@@ -19,6 +19,7 @@ MAX_LOST = 2
 WHY_SECONDS = 1.5
 OUT_OF_MEMORY = "out of memory"  # of replica.py
 RETRY_PAUSE = 0.05
+READ_BY = ("feature_names", "n_features", "takes")  # what of a model a request is read by
 
 
 def refuse_if_closed(route: Route) -> None:
@@ -38,6 +39,22 @@ def choose(route: Route) -> Target:
         return route.main
     ready = [target for target in route.targets if target.replicas and target.weight]
     return random.choices(ready, [target.weight for target in ready])[0] if ready else route.main
+
+
+def is_unknown(route: Route, target: Target) -> bool:
+    """Whether nobody knows yet what the model takes, but somebody is about to."""
+    return not target.describe and not target.has_script and (route.is_starting or not target.replicas)
+
+
+def _instead_of(gone: Target, route: Route) -> Target:
+    """Another target for a request that was read for one that is gone. Raises NotReady where it would be read otherwise."""
+    target = choose(route)
+    unlike = any(gone.describe.get(key) != target.describe.get(key) for key in READ_BY) if gone.describe else False
+    if unlike or gone.has_script != target.has_script:
+        raise errors.NotReady(
+            f"{target.version} has taken the place of {gone.version}, and takes other rows; send the request again"
+        )
+    return target
 
 
 class Dispatcher:
@@ -65,30 +82,54 @@ class Dispatcher:
         *,
         rows: int | None = None,
         watch: Watch | None = None,
+        since: float | None = None,
     ) -> Any:
         """What `method` of the target's model answers to `payload`: an array, or a JSON value.
 
         `payload` is a numeric array, {"rows": […]}, for an entry script Raw, or the Body of one of these; `rows` is how
         many it has, where somebody has counted. Calls have no effect on a model, so one
         that is lost with its replica is sent again; what a script has done by then, nobody knows. `watch` returns when
-        the client has left: it is asked of requests that wait. Raises a GatewayError, ClientGone.
+        the client has left: it is asked of requests that wait. `since` is when that began (the loop's time), if it has.
+        Raises a GatewayError, ClientGone.
         """
+        self._enter(route)
+        key = key_of(method, payload, target.describe) if self.limits.batch_rows > 1 else None
+        try:
+            seconds = self.limits.deadline_seconds
+            begin = asyncio.get_running_loop().time() if since is None else since
+            return await self._answer(Request(route, target, method, payload, key, begin, seconds, watch, rows))
+        finally:
+            self._leave(route)
+
+    async def known(self, route: Route, target: Target, watch: Watch) -> tuple[Route, Target]:
+        """Them, as soon as the model has said what it takes: a request that names its columns cannot be read before, and
+        would be answered for columns that are mixed up. Raises a GatewayError, ClientGone."""
+        self._enter(route)
+        now = asyncio.get_running_loop().time()
+        request = Request(route, target, "describe", None, None, now, self.limits.deadline_seconds, watch)
+        self.patrol.add(request)
+        try:
+            while is_unknown(request.route, request.target):
+                refuse_if_closed(request.route)
+                await self._wait_for_another(request)
+            return request.route, request.target
+        finally:
+            self.patrol.remove(request)
+            self._leave(route)
+
+    def _enter(self, route: Route) -> None:
         inside = self.inside.get(route.deployment_id, 0)
         if inside >= self.limits.waiting:
             raise errors.TooManyRequests(
                 f"{inside} requests wait for this service already (MLPORTAL_SERVICE_WAITING)", limit=self.limits.waiting
             )
         self.inside[route.deployment_id] = inside + 1
-        key = key_of(method, payload, target.describe) if self.limits.batch_rows > 1 else None
-        try:
-            seconds = self.limits.deadline_seconds
-            now = asyncio.get_running_loop().time()
-            return await self._answer(Request(route, target, method, payload, key, now, seconds, watch, rows))
-        finally:
-            if self.inside[route.deployment_id] == 1:
-                del self.inside[route.deployment_id]
-            else:
-                self.inside[route.deployment_id] -= 1
+
+    def _leave(self, route: Route) -> None:
+        if self.inside[route.deployment_id] == 1:
+            del self.inside[route.deployment_id]
+        else:
+            self.inside[route.deployment_id] -= 1
 
     async def health(self, route: Route, target: Target, seconds: float) -> Any:
         """What a replica says of itself, also while its model works. Raises a GatewayError."""
@@ -170,7 +211,7 @@ class Dispatcher:
         if current is None:
             raise errors.UnknownService(f"There is no service {route.name} any more")
         request.route = current
-        request.target = current.target_of(request.target.revision) or choose(current)
+        request.target = current.target_of(request.target.revision) or _instead_of(request.target, current)
 
     def _link(self, path: Path, method: str) -> Link:
         links = self._asking if method == "health" else self._links

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -304,7 +305,7 @@ def _check_names(columns: Sequence[str], names: Sequence[str], describe: Mapping
     there, wanted = set(columns), set(names)
     missing = [name for name in names if name not in there]
     unexpected = [name for name in columns if name not in wanted]
-    twice = sorted({name for name in there if columns.count(name) > 1}) if len(there) < len(columns) else []
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1) if len(there) < len(columns) else []
     told = [
         f"{', '.join(_few(found))} {word}"
         for found, word in ((missing, "missing"), (unexpected, "not known to it"), (twice, "named twice"))

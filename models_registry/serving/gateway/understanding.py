@@ -24,6 +24,7 @@ from models_registry.serving.gateway.formats import Call
 from models_registry.serving.gateway.tabular import payload_of
 
 ASIDE_BYTES = 200_000
+METHOD_CHARACTERS = 60  # a name on the way to a model has at most 255 bytes
 BODIES = 100  # then the process is made anew, without the memory that it has not given back
 PR_SET_PDEATHSIG = 1
 
@@ -44,8 +45,10 @@ def understand(
     call = read(*given)
     method = call.method or describe.get("default_method") or "predict"
     methods = describe.get("methods")
-    if methods is not None and method not in methods:
-        raise errors.NoMethod(f"The model has no method {method}", methods=list(methods))
+    if len(method) > METHOD_CHARACTERS or (methods is not None and method not in methods):
+        raise errors.NoMethod(
+            f"The model has no method {method[:METHOD_CHARACTERS]}", methods=None if methods is None else list(methods)
+        )
     try:
         payload, rows = payload_of(call.table, describe, max_rows)
     except errors.GatewayError as error:
