@@ -122,6 +122,11 @@ class Measures:
             self._closed.clear()
         return closed
 
+    def put_back(self, pieces: list[Piece]) -> None:
+        """What was taken and could not be written; the oldest of too many are dropped."""
+        with self._lock:
+            self._closed = deque([*pieces, *self._closed], maxlen=MOST_PIECES)
+
     @property
     def is_empty(self) -> bool:
         return not self._heap and not self._calls and not self._cells and not self._closed

@@ -59,6 +59,8 @@ class MirrorBuffer:
                 self.flush()
             except DatabaseError as error:  # serving does not wait for it
                 logger.warning("Copied requests were not counted: %s", error)
+            except Exception:  # the edge of the thread: without it nothing would be counted any more
+                logger.exception("Copied requests were not counted.")
             finally:
                 connection.close()
             time.sleep(FLUSH_SECONDS)

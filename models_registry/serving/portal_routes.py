@@ -212,7 +212,11 @@ class RequestBuffer:
             keep_samples(samples)
         pieces = self.measures.take(all_of_it=all_of_it)
         if pieces:
-            keep_measures(pieces)
+            try:
+                keep_measures(pieces)
+            except DatabaseError:
+                self.measures.put_back(pieces)
+                raise
 
     def _write_on(self) -> None:
         while True:
@@ -222,6 +226,8 @@ class RequestBuffer:
                 self.flush(all_of_it=False)
             except DatabaseError as error:  # the request log is a convenience: serving does not wait for it
                 logger.warning("Requests were not logged: %s", error)
+            except Exception:  # the edge of the thread: without it nothing would be logged any more
+                logger.exception("Requests were not logged.")
             finally:
                 connection.close()
             time.sleep(FLUSH_SECONDS)

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,6 +22,7 @@ from models_registry.services.keys import pair_of
 from models_registry.services.monitoring import keep_measures, measure_replicas, measures, tidy_measures, window
 from models_registry.serving.asgi import requests as request_buffer
 from models_registry.serving.measuring import Measures, Piece, bounds_of, bucket_of, quantile, up_to
+from models_registry.serving.portal_routes import RequestBuffer
 from tests.models_registry.conftest import Register, gateway
 from tests.models_registry.test_gateway_on_portal import IRIS, bearer
 
@@ -113,6 +115,20 @@ def test_processes_add_up_in_series_and_totals(service: Deployment) -> None:
     assert first["p99"][place] == pytest.approx(0.1, rel=0.07)
     assert everything["requests"][place - 1] == 0 and everything["p50"][place - 1] is None
     assert {len(found["times"])} == {len(everything[name]) for name in ("requests", "p50", "batch_rows", "waiting")}
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the fault is made by a pragma of SQLite's")
+def test_what_could_not_be_written_is_written_with_what_comes_after_it(service: Deployment) -> None:
+    buffer = RequestBuffer()
+    buffer.measures.request(str(service.pk), "iris:1", 200, 0.001)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+        with pytest.raises(DatabaseError):
+            buffer.flush()
+        cursor.execute("PRAGMA query_only = OFF")
+    buffer.measures.request(str(service.pk), "iris:1", 200, 0.001)
+    buffer.flush()
+    assert ServiceTotal.objects.get().requests == 2
 
 
 def test_what_a_deleted_service_counted_is_dropped(service: Deployment, contributor: User) -> None:

@@ -19,7 +19,14 @@ from mlportal.errors import BadInput, NotAllowed
 from models_registry import services
 from models_registry.models import ActualValue, Deployment, ModelVersion, SampledRequest
 from models_registry.services.keys import pair_of
-from models_registry.services.monitoring import keep_samples, live_accuracy, record_actuals, set_watch, tidy_samples
+from models_registry.services.monitoring import (
+    keep_samples,
+    live_accuracy,
+    record_actuals,
+    samples_table,
+    set_watch,
+    tidy_samples,
+)
 from models_registry.services.monitoring.actuals import Given
 from models_registry.services.monitoring.packing import unpack
 from models_registry.serving.asgi import requests as request_buffer
@@ -124,11 +131,36 @@ def test_what_has_no_row_a_prediction_is_left_out(sampling: Deployment, contribu
             asked(sampling, 5, raw(body=b"[1]"), rows=raw(body=b'{"data": [[1, 2], [3, 4]]}')),
             asked(sampling, 6, raw(body=b'"[7, 8]"'), rows=raw(body=b'{"data": [[1, 2], [3, 4]]}')),
             asked(sampling, 7, ["a", "b"], rows={"rows": ["a text", "another"]}),
+            asked(sampling, 8, raw(body=b'"%s"' % (b"[" * 100_000)), rows=raw(body=b'{"data": [[1, 2]]}')),
         ]
     )
     assert [row.request_id[-1] for row in SampledRequest.objects.order_by("pk")] == ["6", "7"]
     assert unpack(SampledRequest.objects.order_by("pk")[0].data).predictions == [7, 8]
     assert unpack(SampledRequest.objects.order_by("pk")[1].data).rows == [["a text"], ["another"]]
+
+
+def test_one_value_a_row_is_a_table_of_one_column(sampling: Deployment) -> None:
+    keep_samples([asked(sampling, 1, np.array([5.0, 6.0]), rows=np.array([1.0, 2.0]), describe={})])
+    names, rows = samples_table(sampling)
+    assert names[4:] == ["x0", "prediction", "actual"]
+    assert [row[4:6] for row in rows] == [[1.0, 5.0], [2.0, 6.0]]
+
+
+def test_of_wide_answers_as_many_rows_are_kept_as_can_be_read_again(sampling: Deployment) -> None:
+    wide = np.random.default_rng(0).random((1000, 3000))
+    keep_samples([asked(sampling, 1, wide, rows=np.zeros((1000, 2)))])
+    row = SampledRequest.objects.get()
+    assert 0 < row.rows < 1000
+    sampled = unpack(row.data)
+    assert len(sampled.rows) == row.rows and sampled.predictions == wide[: row.rows].tolist()
+    assert record_actuals(sampling, [Given(f"{1:032x}", row.rows, 1)])["unknown"] == 1
+
+
+def test_what_is_kept_is_bounded_in_bytes_too(sampling: Deployment, settings: Any) -> None:
+    keep_samples([asked(sampling, number, [1.0] * 3) for number in range(5)])
+    settings.SAMPLED_BYTES = 2 * len(SampledRequest.objects.all()[0].data) + 10
+    tidy_samples()
+    assert [row.request_id[-1] for row in SampledRequest.objects.order_by("pk")] == ["3", "4"]
 
 
 @pytest.mark.parametrize("rows", [np.array([[1.0, 2.0], [3.0, 4.0]]), {"rows": [[1.0, 2.0], [3.0, 4.0]]}])
@@ -207,6 +239,8 @@ def test_numbers_at_the_end_of_the_scale_are_no_error(sampling: Deployment) -> N
         {"id": "a", "actuals": {"0": 1}},
         {"id": "a", "actuals": [[1]]},
         {"id": "a" * 65, "actual": 1},
+        {"id": "a\0", "actual": 1},
+        {"id": "a/\u0663", "actual": 1},
         {"id": "a/9999999999", "actual": 1},
         [[1]],
         ["a"],

@@ -20,7 +20,7 @@ from models_registry.services.monitoring.packing import unpack
 AT_A_TIME = 500
 LONGEST = 1000
 TOLD = 20  # ids that are unknown, of which an answer names that many
-ID = re.compile(r"(?P<request>[^/\s]{1,64})(?:/(?P<row>\d{1,9}))?")
+ID = re.compile(r"(?P<request>[0-9A-Za-z._:-]{1,64})(?:/(?P<row>[0-9]{1,9}))?")
 SHAPE = 'Send [{"id": "<x-request-id>/<row>", "actual": value}, …] or {"id": "<x-request-id>", "actuals": [value, …]}'
 
 
@@ -116,8 +116,9 @@ def _record(wanted: Mapping[str, list[Given]], rows: Mapping[str, SampledRequest
     for name, values in wanted.items():
         request = rows.get(name)
         sampled = unpack(request.data) if request is not None else None
+        predictions, has_classes = (sampled.values, sampled.classes is not None) if sampled else ([], False)
         for given in values:
-            if request is None or sampled is None or given.row >= request.rows:
+            if request is None or given.row >= len(predictions):
                 told["unknown"] += 1
                 if len(told["unknown_ids"]) < TOLD:
                     told["unknown_ids"].append(f"{given.request}/{given.row}")
@@ -128,8 +129,8 @@ def _record(wanted: Mapping[str, list[Given]], rows: Mapping[str, SampledRequest
                     before.value, before.at = given.value, timezone.now()
                     changed.append(before)
             else:
-                predicted = sampled.values[given.row]
-                is_class = sampled.classes is not None or isinstance(given.value, (str, bool))
+                predicted = predictions[given.row]
+                is_class = has_classes or isinstance(given.value, (str, bool))
                 new.append(
                     ActualValue(
                         sampled=request,

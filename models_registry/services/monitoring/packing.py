@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-MOST_BYTES = 64 << 20
+MOST_BYTES = 8 << 20  # of the JSON: all requests that are kept are in memory when they are compared, or handed out
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,11 @@ class Sampled:
         return self.classes[max(range(len(probabilities)), key=probabilities.__getitem__)]
 
 
-def pack(columns: list[str], rows: Any, predictions: Any, classes: list[Any] | None) -> bytes:
+def pack(columns: list[str], rows: Any, predictions: Any, classes: list[Any] | None) -> bytes | None:
+    """None for what has more than MOST_BYTES."""
     whole = {"columns": columns, "rows": rows, "predictions": predictions, "classes": classes}
-    return zlib.compress(orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY), 1)
+    text = orjson.dumps(whole, option=orjson.OPT_SERIALIZE_NUMPY)
+    return zlib.compress(text, 1) if len(text) <= MOST_BYTES else None
 
 
 def unpack(data: bytes | memoryview) -> Sampled:

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Length
 from django.utils import timezone
 
 from mlportal.texts import storable
@@ -46,12 +47,12 @@ def keep_samples(samples: Sequence[Sample]) -> None:
 
 
 def prune(deployment: int, limit: int) -> None:
-    """Only the newest requests, with at most that many rows together, stay."""
-    kept = 0
+    """Only the newest requests, with at most that many rows together and MLPORTAL_SAMPLED_SIZE bytes, stay."""
+    kept = taken = 0
     found = SampledRequest.objects.filter(deployment=deployment)
-    for pk, rows in found.order_by("-pk").values_list("pk", "rows").iterator():
-        kept += rows
-        if kept > limit:
+    for pk, rows, size in found.order_by("-pk").values_list("pk", "rows", Length("data")).iterator():
+        kept, taken = kept + rows, taken + size
+        if kept > limit or taken > settings.SAMPLED_BYTES:
             found.filter(pk__lte=pk).delete()
             return
 
@@ -69,12 +70,17 @@ def _row(sample: Sample) -> SampledRequest | None:
     if read is None:
         return None
     columns, rows, predictions = read
-    if len(rows) != len(predictions) or not len(rows):
+    if not isinstance(rows, list) or not isinstance(predictions, list) or len(rows) != len(predictions):
         return None
+    kept, data = min(len(rows), MOST_ROWS), None
     try:
-        data = pack(columns, rows[:MOST_ROWS], predictions[:MOST_ROWS], describe.get("classes") or None)
+        while (
+            kept and (data := pack(columns, rows[:kept], predictions[:kept], describe.get("classes") or None)) is None
+        ):
+            kept //= 2
     except (TypeError, ValueError) as error:  # a text that is no Unicode
         logger.info("Request %s was not sampled: %s", sample.request_id, error)
+    if data is None:
         return None
     return SampledRequest(
         deployment_id=int(sample.deployment_id),
@@ -82,7 +88,7 @@ def _row(sample: Sample) -> SampledRequest | None:
         version=sample.version,
         method=str(storable(sample.method))[:60],
         at=datetime.fromtimestamp(sample.time, UTC),
-        rows=min(len(rows), MOST_ROWS),
+        rows=kept,
         data=data,
     )
 
@@ -92,9 +98,7 @@ def _of_model(sample: Sample) -> tuple[list[str], Any, Any] | None:
     rows = payload.get("rows") if isinstance(payload, dict) else payload
     if not hasattr(rows, "__getitem__") or not hasattr(result, "__getitem__"):
         return None
-    if isinstance(rows, list) and rows and not isinstance(rows[0], list):
-        rows = [[row] for row in rows]
-    return list(sample.describe.get("feature_names") or []), _lists(rows), _lists(result)
+    return list(sample.describe.get("feature_names") or []), _cells(_lists(rows)), _lists(result)
 
 
 def _opened(payload: Any) -> Any:
@@ -107,6 +111,11 @@ def _opened(payload: Any) -> Any:
     return np.frombuffer(payload.parts[1], dtype=protocol.DTYPES[payload.dtype]).reshape(shape)
 
 
+def _cells(rows: Any) -> Any:
+    """Of models that take one value a row, each is a row of one cell."""
+    return [row if isinstance(row, list) else [row] for row in rows] if isinstance(rows, list) else rows
+
+
 def _lists(values: Any) -> Any:
     return values.tolist() if hasattr(values, "tolist") else values
 
@@ -117,7 +126,7 @@ def _of_script(sample: Sample) -> tuple[list[str], Any, Any] | None:
         asked, answer = orjson.loads(sample.payload.body), orjson.loads(sample.result.body)
         if isinstance(answer, str):  # many return json.dumps(…)
             answer = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     rows = asked.get("data") if isinstance(asked, dict) else asked
     if isinstance(answer, dict):
@@ -127,7 +136,7 @@ def _of_script(sample: Sample) -> tuple[list[str], Any, Any] | None:
     if all(isinstance(row, dict) for row in rows):
         columns = [str(name) for name in rows[0]]
         return columns, [[row.get(name) for name in columns] for row in rows], answer
-    return [], [row if isinstance(row, list) else [row] for row in rows], answer
+    return [], _cells(rows), answer
 
 
 def names_of(sampled: Sampled, known: Sequence[str] = ()) -> list[str]:
