@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from models_registry.tables.kinds import NAMES_OF_MISSING
 ROWS: Final = 5000  # in one request
 CHARACTERS: Final = 4_000_000
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,15}")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False}
 _PREDICT: Final = "prediction"
 _PROBABILITIES: Final = ("predict_proba", "predict_log_proba")
@@ -124,14 +126,16 @@ class ScoredFile:
 
 def places_of(names: Sequence[str], schema: Schema) -> list[int]:
     """Where in a row each input is: by name; else by place, where the model does not go by names and all are there."""
-    if doubled := next((name for place, name in enumerate(names) if name in names[:place]), None):
-        raise BadInput(f"Two columns of the file are called {doubled[:60]!r}.", field="file")
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if places.setdefault(name, place) != place:
+            raise BadInput(f"Two columns of the file are called {name[:60]!r}.", field="file")
     wanted = [field.name for field in schema.inputs]
     if not wanted:
         return list(range(len(names)))
-    missing = [name for name in wanted if name not in names]
+    missing = [name for name in wanted if name not in places]
     if not missing:
-        return [names.index(name) for name in wanted]
+        return [places[name] for name in wanted]
     if not schema.is_named and schema.known_by == "model" and len(names) == len(wanted):
         return list(range(len(names)))
     if schema.known_by == "model" and not schema.is_named:
@@ -171,10 +175,9 @@ def _values(field: Field, cells: Sequence[str], first: int, is_known: bool) -> l
 def _number(text: str) -> float | None:
     if _INTEGER.fullmatch(text):
         return int(text)
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    # An infinite one would reach the model as a missing one: JSON has no word for it.
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _cell(value: Any) -> Any:

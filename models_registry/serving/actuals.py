@@ -30,8 +30,14 @@ from models_registry.serving.gateway.patrol import ClientGone
 PATH = "/actuals"
 
 
+def is_meant(scope: Scope) -> bool:
+    """Of a path with that end: a service may be called so, too."""
+    address = address_of(scope["path"].removeprefix(scope.get("root_path", "")))
+    return address is not None and address.rest == PATH
+
+
 async def actuals_application(gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
-    """ASGI, for paths that end with /actuals. They are neither measured nor logged: nothing is predicted."""
+    """ASGI, for what `is_meant`. Actual values are neither measured nor logged: nothing is predicted."""
     try:
         answer = await _answer(gateway, scope, receive)
     except errors.GatewayError as error:
@@ -43,7 +49,7 @@ async def actuals_application(gateway: Gateway, scope: Scope, receive: Receive, 
 
 async def _answer(gateway: Gateway, scope: Scope, receive: Receive) -> Answer:
     address = address_of(scope["path"].removeprefix(scope.get("root_path", "")))
-    if address is None or address.rest != PATH:
+    if address is None:
         raise errors.UnknownPath(f"The path is /services/<name>{PATH}")
     route = gateway.routes.lookup(address.workspace, address.name)
     if route is None:

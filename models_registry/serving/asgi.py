@@ -77,7 +77,7 @@ async def gateway_application(scope: Scope, receive: Receive, send: Send) -> Non
         name = _service_in(scope["path"].removeprefix(scope.get("root_path", "")))
         if not here.routes.is_ready_for(name):
             await here.routes.be_ready_for(name)
-        if scope["path"].endswith(actuals.PATH):
+        if scope["path"].endswith(actuals.PATH) and actuals.is_meant(scope):
             await actuals.actuals_application(here.gateway, scope, receive, send)
             return
     await here.gateway(scope, receive, send)

@@ -163,7 +163,7 @@ class Slot:
         return Report(S.HEALTHY, f"{new.revision} answers", fields)
 
     def _updating(self, new: Fleet, old: Fleet) -> Report:
-        if new.is_whole:
+        if new.is_whole and new.count >= self.scaler.desired:  # one after the other: it grows until then
             fields = {
                 "live_revision": new.revision,
                 "failure": "",

@@ -129,6 +129,8 @@ class Worker:
         elif self.replica and (self.phase is Phase.STARTING or (self.phase is Phase.READY and now >= self._poll_at)):
             self._poll_at = now + POLL_SECONDS
             self._look_at(self.replica, now)
+        elif self.replica and self.phase is Phase.GIVEN_UP:
+            self.replica.poll()  # it may be ending
 
     def stop(self, drain_seconds: float) -> None:
         """Answer what has come and end. Asking again does not lengthen the time for that."""

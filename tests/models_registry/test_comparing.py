@@ -35,6 +35,11 @@ def test_numbers_that_moved_are_flagged_by_how_far(shift: float, flag: str) -> N
     assert sum(found["current"]) == pytest.approx(1, abs=0.001)
 
 
+def test_numbers_at_the_end_of_the_scale_are_compared_like_others() -> None:
+    found = one([float(number) for number in range(100)], [1.7e308, -1.7e308] * 50)
+    assert found["flag"] == "alarm" and all(map(math.isfinite, found["labels"]))
+
+
 def test_small_samples_of_one_distribution_are_not_flagged_for_their_noise() -> None:
     """Thirty columns of a hundred rows each: some have a PSI above the threshold, and none has moved."""
     rng = np.random.default_rng(1)

@@ -65,6 +65,14 @@ def test_a_service_without_keys_asks_for_none(
     assert http.post("/services/open/score", json=IRIS).json() == [0, 2]
 
 
+def test_a_service_may_be_called_like_the_address_of_actual_values(
+    http: httpx.Client, iris_version: ModelVersion, contributor: User
+) -> None:
+    services.deploy(iris_version, name="actuals", by=contributor)
+    assert http.get("/services/actuals").json()["service"] == "actuals"
+    assert http.get("/services/actuals/actuals").status_code == 405
+
+
 def test_a_new_service_is_found_at_once_and_a_deleted_one_is_gone(
     http: httpx.Client, iris_version: ModelVersion, contributor: User
 ) -> None:

@@ -128,6 +128,7 @@ def test_an_update_that_is_short_of_memory_changes_one_replica_after_the_other(
             return pair.status == "Healthy" and str(pair.live_revision) == "iris:2"
 
         until(has_switched)
+        assert pair.replicas.filter(revision=pair.live_revision, state=ReplicaState.READY).count() == 2
     assert set(got.statuses) == {200}, got.errors[:3]
     assert got.answers[-1] == [10, 12] and most == 3
 

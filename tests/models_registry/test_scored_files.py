@@ -68,12 +68,26 @@ def test_rows_go_in_pieces_and_the_names_come_once() -> None:
         ("age,age,city\n1,2,x\n", "Two columns of the file are called 'age'"),
         ("age,city\n1\n", "Row 1 has 1 cells"),
         ("age,city\n1,x\nold,y\n", "Row 2: 'old' in the column 'age' is no number"),
+        ("age,city\n1_000,x\n", "Row 1: '1_000' in the column 'age' is no number"),
+        ("age,city\ninf,x\n", "Row 1: 'inf' in the column 'age' is no number"),
+        ("age,city\n1e999,x\n", "Row 1: '1e999' in the column 'age' is no number"),
         ('age,city\n"1,x\n', "no CSV"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         asked(scored(text))
+
+
+def test_many_names_are_not_compared_with_each_other() -> None:
+    class Names(list[str]):
+        def __contains__(self, name: object) -> bool:
+            raise AssertionError("as often as there are names: minutes, for a line of 1 MB")
+
+        index = __getitem__ = __contains__  # type: ignore[assignment]
+
+    names = Names([*(f"c{number}" for number in range(50)), "city", "age"])
+    assert places_of(names, KNOWN) == [51, 50]
 
 
 def test_a_model_without_names_takes_as_many_columns_as_it_has_inputs() -> None:

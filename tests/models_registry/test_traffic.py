@@ -20,6 +20,7 @@ from models_registry.serving.portal_routes import told
 from models_registry.serving.supervisor import Supervisor
 from models_registry.status import DeploymentStatus
 from tests.models_registry.conftest import Register, gateway, until, wait_for_status
+from tests.models_registry.test_golden import TWO
 from tests.models_registry.test_replicas import load, pids
 
 IRIS = {"data": [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]}
@@ -101,6 +102,22 @@ def test_a_candidate_gets_its_share_is_promoted_and_taken_back_without_a_new_pro
         ("iris:2", 100, True),
     ]
     assert {row.actor for row in service.served.all()} == {contributor}
+
+
+def test_a_candidate_that_answers_otherwise_than_it_owes_gets_no_request_and_is_ended(
+    http: httpx.Client,
+    supervisor: Supervisor,
+    service: Deployment,
+    register: Register,
+    shifted_iris_model: bytes,
+    contributor: User,
+) -> None:
+    services.set_candidate(service, [register(shifted_iris_model, golden=[TWO])], percent=50, by=contributor)
+    until(lambda: service.replicas.filter(state="failed").exists())
+    assert shares(http, 10) == {"iris:1": 10}
+    assert service.candidate_id is not None
+    (worker,) = supervisor.slots[service.pk].fleets[service.candidate_id].workers.values()
+    until(lambda: worker.replica and worker.replica.exit)
 
 
 def test_what_stood_by_ends_after_its_time_and_going_back_is_an_update_then(

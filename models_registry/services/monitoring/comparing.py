@@ -24,6 +24,7 @@ BARS = 20
 FEW_VALUES = 20  # numbers of at most so many different values are counted like names
 MOST_KINDS = 30  # others are one
 OTHERS, MISSING = "(others)", "(missing)"
+HUGE = 1e300  # the width between two numbers is a number, too
 HALF = 0.5  # is added to each count, so that nothing is divided by zero
 
 
@@ -83,7 +84,8 @@ def _plain(value: Any) -> float | str | None:
 def _numbers(before: Sequence[Any], now: Sequence[Any]) -> dict[str, Any]:
     from scipy.stats import ks_2samp
 
-    old, new = [np.array([value for value in cells if value is not None], dtype=np.float64) for cells in (before, now)]
+    arrays = [np.array([value for value in cells if value is not None], dtype=np.float64) for cells in (before, now)]
+    old, new = [np.clip(cells, -HUGE, HUGE) for cells in arrays]
     cuts = np.unique(np.quantile(old, np.linspace(0, 1, DECILES + 1)[1:-1]))
     counts = []
     pairs = ((before, old), (now, new))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Max
 from django.utils import timezone
 
@@ -22,6 +24,7 @@ from models_registry.services.monitoring.sampling import names_of, read_samples
 from models_registry.services.monitoring.watching import watch_of
 from models_registry.services.samples import read_sample
 
+logger = logging.getLogger(__name__)
 COMPARE = "models_registry.drift"
 MOST_ROWS = 50_000  # the newest that are compared
 PREDICTION = "(prediction)"
@@ -40,7 +43,12 @@ def compare_where_new() -> None:
         known = dict(deployment.drift_reports.values_list("version", "newest"))
         newest = deployment.samples.order_by().values_list("version").annotate(Max("pk"))
         if any(pk > known.get(version, 0) for version, pk in newest):
-            compare_deployment(deployment)
+            try:
+                compare_deployment(deployment)
+            except DatabaseError:
+                raise
+            except Exception:  # a fault with one service must not keep all the others from being compared
+                logger.exception("The requests of %s could not be compared.", deployment)
 
 
 def compare_deployment(deployment: Deployment) -> None:
