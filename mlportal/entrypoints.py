@@ -33,6 +33,7 @@ def web() -> None:
         lifespan="on",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # the application reads them where they count
         server_header=False,
         timeout_graceful_shutdown=5,
     )

@@ -74,22 +74,26 @@ class ExitInfo:
 class Backoff:
     """How long to wait before a replica is started again, and when to give up.
 
-    A replica that lived shorter than `quick_seconds` failed quickly; `give_up_after` of those in a row end it.
+    A replica that lived shorter than `quick_seconds` failed quickly; `give_up_after` of those in a row end it. One that
+    had settled and ends for the first time is replaced at once: its callers wait.
     """
 
     first: float = 1.0
     longest: float = 30.0
+    settled_seconds: float = 5.0
     quick_seconds: float = 60.0
     give_up_after: int = 5
     failures: int = 0
 
     def failed(self, lived_seconds: float) -> float | None:
-        """Seconds until the next start (1, 2, 4, … ), or None: give up."""
+        """Seconds until the next start (0 or 1, then 2, 4, … ), or None: give up."""
         if lived_seconds >= self.quick_seconds:
             self.failures = 0
         self.failures += 1
         if self.failures >= self.give_up_after:
             return None
+        if self.failures == 1 and lived_seconds >= self.settled_seconds:
+            return 0.0
         return min(self.first * 2.0 ** (self.failures - 1), self.longest)
 
 
@@ -292,7 +296,7 @@ class Replica:
             limit = self.limits.memory_bytes
             return f"out of memory (its limit is {limit >> 20} MB)" if limit else "out of memory"
         if by_signal == signal.SIGKILL:
-            return "killed (by the system when the machine runs out of memory, or by an administrator)"
+            return "killed (by an administrator, or by the system when the whole machine has no memory left)"
         if by_signal is not None:
             return f"ended by signal {by_signal} ({signal.Signals(by_signal).name})"
         if code == 1 and self.script_folder and "Timeout (" in self.tail_log():

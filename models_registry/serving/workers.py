@@ -234,7 +234,7 @@ class Worker:
             self._give_up(_sentence(f"the model worker ended {times} times, at last: {reason}"), replica.tail_log())
             return
         self.restarts += 1
-        self.problem = _sentence(f"the model worker ended: {reason}") + f" It starts again in {pause:g} s."
+        self.problem = _sentence(f"the model worker ended: {reason}") + _again_in(pause)
         self._resume_at = time.monotonic() + pause
         self._enter(Phase.WAITING)
 
@@ -283,6 +283,10 @@ class Worker:
             "LANG": "C.UTF-8",
             **(script if materials.code else {}),
         }
+
+
+def _again_in(pause: float) -> str:
+    return f" It starts again in {pause:g} s." if pause else " It starts again now."
 
 
 def _sentence(text: str) -> str:

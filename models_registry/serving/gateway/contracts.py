@@ -122,5 +122,5 @@ class Limits:
     waiting: int = 256  # requests of one service that wait or are being answered
     waiting_bytes: int = 256 << 20  # of their bodies, of all services together
     batch_rows: int = 1024  # of requests that become one call of a model; 1: none do
-    replica_seconds: float = 3  # how long a request waits for a replica to (re)appear
+    replica_seconds: float = 10  # how long a request waits for a replica to (re)appear
     excerpt_bytes: int = 2048
