@@ -63,6 +63,8 @@ TAKES = {
 }
 PACKAGES = ("sklearn", "numpy", "scipy", "joblib", "pandas", "xgboost", "lightgbm", "catboost")
 BY_ROW_PACKAGES = ("sklearn", "xgboost", "lightgbm", "catboost")
+# A function of somebody; those that iterate until all rows together are near enough; those with another shape for one row.
+NOT_BY_ROW = ("FunctionTransformer", "NMF", "MiniBatchNMF", "SparsePCA", "MiniBatchSparsePCA")
 # An estimator that holds another one may pick columns by name inside.
 HOLDS_OTHERS = (
     "steps",
@@ -225,12 +227,22 @@ def by_row(model: Any) -> bool:
     parts = [model]
     try:
         parts += [part for part in model.get_params(deep=True).values() if hasattr(part, "get_params")]
+        if any(_is_own(value) for part in parts for value in part.get_params(deep=False).values()):
+            return False
     except Exception:
         return False
-    return all(
-        type(part).__module__.split(".")[0] in BY_ROW_PACKAGES and type(part).__name__ != "FunctionTransformer"
-        for part in parts
-    )
+    return all(_package(type(part)) in BY_ROW_PACKAGES and type(part).__name__ not in NOT_BY_ROW for part in parts)
+
+
+def _is_own(value: Any) -> bool:
+    """Whether it is a function that somebody has written, which may compare rows; numpy's `ufunc` work on each cell alone."""
+    if not callable(value) or hasattr(value, "get_params") or isinstance(value, type):
+        return False
+    return type(value).__name__ != "ufunc" and _package(value) not in BY_ROW_PACKAGES
+
+
+def _package(thing: Any) -> str:
+    return str(getattr(thing, "__module__", "")).split(".")[0]
 
 
 def _from_the_input(model: Any) -> Iterator[Any]:

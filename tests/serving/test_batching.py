@@ -14,10 +14,14 @@ import httpx
 import joblib
 import numpy as np
 import pytest
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_iris
+from sklearn.decomposition import NMF, MiniBatchNMF
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
 from models_registry.serving.gateway import Dispatcher, GatewayError, Limits
@@ -199,6 +203,19 @@ def test_models_of_known_libraries_are_by_row_and_those_of_people_are_not() -> N
     assert by_row(SVC()) and by_row(make_pipeline(StandardScaler(), SVC()))
     assert not by_row(make_pipeline(centred, SVC())) and not by_row(own()) and not by_row(make_pipeline(own()))
     assert not by_row(object())
+    selected, logarithms = SelectKBest(f_classif), {"func": np.log1p, "inverse_func": np.expm1}
+    assert by_row(make_pipeline(selected, SVC())) and by_row(TransformedTargetRegressor(Ridge(), **logarithms))
+    shares = {"func": lambda y: y, "inverse_func": lambda y: y / y.sum()}
+    assert not by_row(TransformedTargetRegressor(Ridge(), **shares))
+
+
+def test_estimators_whose_answer_for_a_row_depends_on_the_others_are_not_by_row() -> None:
+    x = np.abs(load_iris(return_X_y=True)[0])
+    for model in (NMF(2, random_state=0), MiniBatchNMF(2, random_state=0)):
+        model.fit(x)
+        together, alone = model.transform(x[::7]), [model.transform(row) for row in x[::7, None]]
+        assert not np.allclose(together, np.concatenate(alone), rtol=1e-6)
+        assert not by_row(model) and not by_row(make_pipeline(MinMaxScaler(), model))
 
 
 def test_who_leaves_before_the_turn_comes_is_not_worked_for(
