@@ -46,11 +46,17 @@ def is_unknown(route: Route, target: Target) -> bool:
     return not target.describe and not target.has_script and (route.is_starting or not target.replicas)
 
 
+def reads_otherwise(one: Target, other: Target) -> bool:
+    """Whether what was read of a request for the one is no use to the other, as far as both are known."""
+    known = one.describe and other.describe
+    unlike = known and any(one.describe.get(key) != other.describe.get(key) for key in READ_BY)
+    return bool(unlike) or one.has_script != other.has_script
+
+
 def _instead_of(gone: Target, route: Route) -> Target:
     """Another target for a request that was read for one that is gone. Raises NotReady where it would be read otherwise."""
     target = choose(route)
-    unlike = any(gone.describe.get(key) != target.describe.get(key) for key in READ_BY) if gone.describe else False
-    if unlike or gone.has_script != target.has_script:
+    if reads_otherwise(gone, target):
         raise errors.NotReady(
             f"{target.version} has taken the place of {gone.version}, and takes other rows; send the request again"
         )

@@ -15,7 +15,7 @@ import orjson
 from models_registry.serving.answers import difference, told
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.contracts import Limits, Route, Routes, Target
-from models_registry.serving.gateway.dispatcher import Dispatcher
+from models_registry.serving.gateway.dispatcher import Dispatcher, reads_otherwise
 from models_registry.serving.gateway.formats import dumps
 from models_registry.serving.protocol import Raw
 
@@ -65,6 +65,10 @@ class Mirror:
         said = Mirrored(
             route.deployment_id, shadow.revision, target.version, shadow.version, time.time(), method, "same"
         )
+        if reads_otherwise(target, shadow):
+            what = f"takes other columns than {target.version}: the requests of one are none of the other"
+            self._tell(replace(said, outcome="failed", what=what, request=excerpt(body, self.limits)))
+            return
         if not shadow.replicas or self.dispatcher.waiting(route) >= WAITING:
             self._tell(replace(said, outcome="dropped"))
             return

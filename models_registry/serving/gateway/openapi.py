@@ -42,6 +42,7 @@ ERRORS = {
     "500": "The model failed",
     "503": "The service does not answer now; the code says why",
     "504": "The model did not answer in time",
+    "507": "The request needs more memory than the service has",
 }
 
 
