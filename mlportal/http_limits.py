@@ -120,6 +120,8 @@ def _answer(cycle: RequestResponseCycle, headers: bytes, body: bytes) -> bool:
     """
     if cycle.response_started or cycle.disconnected or cycle.flow.write_paused or not cycle.keep_alive:
         return False
+    if cycle.scope["method"] == "HEAD":  # a body would be read as the begin of the next answer
+        return False
     own = b"".join([b"%s: %s\r\n" % pair for pair in cycle.default_headers])
     cycle.transport.write(b"HTTP/1.1 200 OK\r\n%s%scontent-length: %d\r\n\r\n%s" % (own, headers, len(body), body))
     cycle.response_started = cycle.response_complete = True

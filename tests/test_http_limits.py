@@ -79,6 +79,13 @@ def test_an_answer_in_one_write_is_as_any_other(port: int) -> None:
     assert b"connection: close" in last and last.endswith(b"\r\n\r\ncd")
 
 
+def test_a_request_for_the_headers_alone_is_answered_by_headers_alone(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(b"HEAD /at-once HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nab" * 2)
+        answers = all_of(connection).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert len(answers) == 2 and all(answer.endswith(b"content-length: 2\r\n\r\n") for answer in answers)
+
+
 def test_requests_one_after_the_other_are_answered_on_one_connection(port: int) -> None:
     with connect(port) as connection:
         for body in (b"a", b"", b"bc" * 40_000):
