@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "10"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "6"))
 VERSION = "schemathesis==4.32.5"
 TOOL = (str(Path(sys.executable).with_name("uv")), "tool", "run", "--python", "3.11", "--from", VERSION)
 CHECKS = (

@@ -10,7 +10,7 @@ from tests.api.conftest import Callers
 pytestmark = pytest.mark.django_db
 # What follows the last name of its address. Nothing is made there, the content is the key, or the answer is a secret.
 NOT_ONCE = {"blobs/", "snapshots/", "snapshots/plan/", "snapshots/manifest/", "environments/check/", "artifacts/",
-            "score/", "keys/regenerate/", "/api/v1/tokens/", "compare/", "compare/curves/"}  # fmt: skip
+            "score/", "score-file/", "keys/regenerate/", "/api/v1/tokens/", "compare/", "compare/curves/"}  # fmt: skip
 
 
 def test_the_schema_is_valid_and_without_warnings() -> None:

@@ -96,7 +96,7 @@ def test_one_models_folder_is_its_own(
         "import os\n"
         "def run(text):\n"
         "    top = os.environ['AZUREML_MODEL_DIR']\n"
-        "    return [top.split(os.sep)[-3:], os.listdir(top), open('data.txt').read(), sorted(os.listdir())]\n"
+        "    return [top.split(os.sep)[-3:], os.listdir(top), open('data.txt').read(), sorted(set(os.listdir()) - {'__pycache__'})]\n"
     )
     deployment = healthy(
         services.deploy(iris_version, name="one", inference=script(source, data__txt="hello"), by=contributor)
