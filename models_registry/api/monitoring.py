@@ -1,9 +1,11 @@
 """How a service does: measurements, sampled requests, actual values, and what moved."""
 
+import tempfile
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Sum
-from django.http import HttpResponse
+from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -13,7 +15,7 @@ from rest_framework.response import Response
 
 from mlportal.access.roles import Role
 from mlportal.access.services import require
-from mlportal.api.content import attach, guard
+from mlportal.api.content import FileBytes, attach, guard
 from mlportal.api.fields import Input
 from mlportal.api.views import ApiView, validated
 from models_registry.api.deployments import deployment_of
@@ -161,13 +163,17 @@ class Samples(ApiView):
     query_serializer = SamplesQuery
 
     @extend_schema(parameters=[SamplesQuery], responses={(200, "text/csv"): OpenApiTypes.BINARY})
-    def get(self, request: Request, workspace: str, name: str) -> HttpResponse:
+    def get(self, request: Request, workspace: str, name: str) -> StreamingHttpResponse:
         """The sampled rows with their predictions and actual values, as a file: users' data."""
         asked = self.query(request)
         deployment = deployment_of(self)
         write, kind = FORMATS[asked["format"]]
-        content = b"".join(write(*monitoring.samples_table(deployment, asked["version"])))
-        response = HttpResponse(content, content_type=kind)
+        file = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115  (the response closes it)
+        file.writelines(write(*monitoring.samples_table(deployment, asked["version"])))
+        size = file.tell()
+        file.seek(0)
+        response = StreamingHttpResponse(FileBytes(file, size), content_type=kind)
+        response["Content-Length"] = str(size)
         attach(response, f"{deployment.name}-{timezone.now():%Y-%m-%d}.{asked['format']}", attachment=True)
         guard(response)
         response["Cache-Control"] = "private, no-store"

@@ -30,11 +30,12 @@ from models_registry.services.monitoring import (
 from models_registry.services.monitoring.actuals import Given
 from models_registry.services.monitoring.packing import unpack
 from models_registry.serving.asgi import requests as request_buffer
+from models_registry.serving.portal_routes import told
 from models_registry.serving.protocol import body_of
 from models_registry.serving.sampling import MOST_WAITING, Sample, Samples
 from models_registry.serving.supervisor import Supervisor
-from tests.api.conftest import Caller, error_of
-from tests.models_registry.conftest import gateway, wait_for_status
+from tests.api.conftest import Caller, error_of, read_whole
+from tests.models_registry.conftest import gateway, until, wait_for_status
 from tests.models_registry.test_gateway_on_portal import IRIS, bearer
 
 NAMES = ["length", "width"]
@@ -77,10 +78,10 @@ def test_requests_are_kept_and_what_came_true_is_posted_by_the_caller(
     request_buffer.flush()
     assert not SampledRequest.objects.exists()  # nobody asked for it
     set_watch(iris, sample_percent=100, by=contributor)
-    time.sleep(1.1)
+    told()
     answer = http.post("/services/iris/score", json=IRIS, headers=headers)
     assert http.post("/services/iris/score", json={"data": [[1]]}, headers=headers).status_code == 400
-    request_buffer.flush()
+    until(SampledRequest.objects.exists)  # a thread may be writing it just now
     row = SampledRequest.objects.get()
     sampled = unpack(row.data)
     assert (row.request_id, row.version, row.rows) == (answer.headers["x-request-id"], "iris:1", 2)
@@ -101,8 +102,8 @@ def test_requests_are_kept_and_what_came_true_is_posted_by_the_caller(
         assert refusal.json()["error"]["message"]
     assert not ActualValue.objects.exists()
     both = {"id": row.request_id, "actuals": [0, 1]}
-    told = http.post("/services/iris/actuals", json=both, headers=headers).json()
-    assert (told["matched"], told["unknown"]) == (2, 0)
+    counts = http.post("/services/iris/actuals", json=both, headers=headers).json()
+    assert (counts["matched"], counts["unknown"]) == (2, 0)
     assert http.post("/w/lab/services/iris/actuals", json=both, headers=headers).json()["unchanged"] == 2
     (accuracy,) = live_accuracy(iris)
     assert (accuracy["accuracy"], accuracy["count"], accuracy["version"]) == (0.5, 2, "iris:1")
@@ -284,7 +285,7 @@ def test_samples_are_downloaded_by_members_and_deleted_by_contributors(
     )
     record_actuals(sampling, [Given(f"{1:032x}", 1, 2.5)])
     answer = callers["reader"].get("deployments/iris/samples/")
-    header, *rows = csv.reader(io.StringIO(answer.content.decode()))
+    header, *rows = csv.reader(io.StringIO(read_whole(answer).decode()))
     assert header == ["prediction_id", "at", "version", "method", "length", "width", "prediction", "actual"]
     assert [row[4:] for row in rows] == [
         ["0.0", "1.0", "1.0", ""],
@@ -293,7 +294,7 @@ def test_samples_are_downloaded_by_members_and_deleted_by_contributors(
     ]
     assert rows[1][0] == f"{1:032x}/1"
     only = callers["reader"].get("deployments/iris/samples/", {"version": "iris:1", "format": "parquet"})
-    table = read_parquet(io.BytesIO(only.content)).read_all()
+    table = read_parquet(io.BytesIO(read_whole(only))).read_all()
     assert table.column_names == header and table.num_rows == 2
     assert table["length"].to_pylist() == [0, 2]
     assert callers["stranger"].get("deployments/iris/samples/").status_code == 404
@@ -301,7 +302,7 @@ def test_samples_are_downloaded_by_members_and_deleted_by_contributors(
     assert callers["reader"].get("deployments/iris/samples/", {"format": "xls"}).status_code == 400
     assert callers["contributor"].delete("deployments/iris/samples/").status_code == 204
     assert not SampledRequest.objects.exists()
-    assert callers["reader"].get("deployments/iris/samples/").content.decode().startswith("prediction_id,at")
+    assert read_whole(callers["reader"].get("deployments/iris/samples/")).startswith(b"prediction_id,at")
 
 
 def test_how_a_service_is_watched_is_set_by_contributors(

@@ -324,6 +324,7 @@ def test_a_request_that_was_read_for_a_version_that_is_gone_is_not_answered_for_
             memory.publish("iris", iris, describe={**described, "feature_names": names}, version="2", revision="r2")
             answer = early.result()
         assert answer.status_code == status, answer.text
+        assert memory.records[-1].version == answer.headers["x-mlportal-version"] == ("2" if status == 200 else "1")
     assert "takes other rows" in answer.json()["error"]["message"]
 
 

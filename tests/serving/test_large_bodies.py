@@ -73,12 +73,15 @@ def test_texts_of_a_large_body_reach_the_model(
     from sklearn.svm import SVC
 
     joblib.dump(make_pipeline(CountVectorizer(), SVC()).fit(["good", "bad"] * 5, [1, 0] * 5), folder / "words.joblib")
-    memory.publish("words", wait_for(launch(folder / "words.joblib"), State.READY))
+    memory.publish("words", wait_for(launch(folder / "words.joblib"), State.READY), sample=1.0)
     texts = ["good", "bad"] * 1000
     memory.batches.clear()
+    memory.samples.clear()
     answer = http.post("/services/words/score", content=json.dumps({"data": texts}) + LONG)
     assert answer.json() == [1, 0] * 1000
     assert memory.batches == [("words", 1, 2000)]
+    ((_, _, payload, result),) = memory.samples  # of those that are encoded already, too
+    assert json.loads(b"".join(payload.parts)) == {"rows": texts} and list(result) == answer.json()
 
 
 def test_the_process_that_reads_large_bodies_is_started_again(http: httpx.Client, service: str) -> None:

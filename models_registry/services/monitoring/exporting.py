@@ -21,15 +21,19 @@ def csv_of_samples(names: Sequence[str], table: Iterable[Sequence[Any]]) -> Iter
     writer.writerow([guarded(name) for name in names])
     for row in table:
         writer.writerow([_written(value) for value in row])
+        if buffer.tell() > PIECE:
+            yield buffer.getvalue().encode("utf-8", "replace")
+            buffer.seek(0)
+            buffer.truncate()
     yield buffer.getvalue().encode("utf-8", "replace")
 
 
-def parquet_of_samples(names: Sequence[str], table: Sequence[Sequence[Any]]) -> Iterator[bytes]:
+def parquet_of_samples(names: Sequence[str], table: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     """Columns of numbers are doubles, moments are microseconds in UTC, everything else is text."""
     from arro3 import core
     from arro3.io import write_parquet
 
-    columns = list(zip(*table, strict=True)) if table else [() for _ in names]
+    columns = list(zip(*table, strict=True)) or [() for _ in names]
     arrays = [_array(core, list(cells)) for cells in columns]
     fields = [core.Field(name, array.type) for name, array in zip(_distinct(names), arrays, strict=True)]
     batch = core.RecordBatch.from_arrays(arrays, schema=core.Schema(fields))

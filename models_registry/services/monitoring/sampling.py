@@ -154,32 +154,35 @@ def read_samples(deployment: Deployment, version: str = "") -> Iterator[tuple[Sa
         yield row, unpack(row.data)
 
 
-def samples_table(deployment: Deployment, version: str = "") -> tuple[list[str], list[list[Any]]]:
-    """(names, rows): the prediction's id, when, version, method, the features, the prediction, and the actual value."""
-    found = list(read_samples(deployment, version))
+def samples_table(deployment: Deployment, version: str = "") -> tuple[list[str], Iterator[list[Any]]]:
+    """(names, rows): the prediction's id, when, version, method, the features, the prediction, and the actual value.
+
+    Requests are read twice, one after the other: all of them at once would not be in memory.
+    """
     features: dict[str, None] = {}
-    for _, sampled in found:
+    for _, sampled in read_samples(deployment, version):
         features |= dict.fromkeys(names_of(sampled))
+    names = ["prediction_id", "at", "version", "method", *features, "prediction", "actual"]
+    return names, _table(deployment, version, list(features))
+
+
+def _table(deployment: Deployment, version: str, features: Sequence[str]) -> Iterator[list[Any]]:
     actual = {
         (request, row): value
         for request, row, value in ActualValue.objects.filter(sampled__deployment=deployment).values_list(
             "sampled", "row", "value"
         )
     }
-    table = []
-    for row, sampled in found:
+    for row, sampled in read_samples(deployment, version):
         names = names_of(sampled)
         for number, (cells, predicted) in enumerate(zip(sampled.rows, sampled.predictions, strict=True)):
             given = dict(zip(names, cells, strict=False))
-            table.append(
-                [
-                    f"{row.request_id}/{number}",
-                    row.at,
-                    row.version,
-                    row.method,
-                    *(given.get(name) for name in features),
-                    predicted if not isinstance(predicted, (list, dict)) else json.dumps(predicted),
-                    actual.get((row.pk, number)),
-                ]
-            )
-    return ["prediction_id", "at", "version", "method", *features, "prediction", "actual"], table
+            yield [
+                f"{row.request_id}/{number}",
+                row.at,
+                row.version,
+                row.method,
+                *(given.get(name) for name in features),
+                predicted if not isinstance(predicted, (list, dict)) else json.dumps(predicted),
+                actual.get((row.pk, number)),
+            ]

@@ -269,11 +269,19 @@ class Gateway:
         return answer_of(await self._call(exchange, request_of(exchange.scope, exchange.body)))
 
     async def _call(self, exchange: Exchange, payload: Any) -> Any:
-        watch, route, target = partial(gone, exchange.receive), exchange.route, exchange.target
+        route = exchange.route
         result = await self.dispatcher.call(
-            route, target, exchange.method, payload, rows=exchange.rows, watch=watch, since=exchange.since
+            route,
+            exchange.target,
+            exchange.method,
+            payload,
+            rows=exchange.rows,
+            watch=partial(gone, exchange.receive),
+            since=exchange.since,
+            moved=partial(setattr, exchange, "target"),
         )
-        if route.sample and random() < route.sample and not isinstance(payload, Body):
+        target = exchange.target
+        if route.sample and random() < route.sample:
             self.recorder.sample(route, target, exchange.id, exchange.method, payload, result)
         if route.shadow is not None:
             self.mirror.offer(route, target, exchange.method, payload, exchange.rows, exchange.body, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ class Dispatcher:
         rows: int | None = None,
         watch: Watch | None = None,
         since: float | None = None,
+        moved: Callable[[Target], None] | None = None,
     ) -> Any:
         """What `method` of the target's model answers to `payload`: an array, or a JSON value.
 
@@ -96,14 +98,18 @@ class Dispatcher:
         many it has, where somebody has counted. Calls have no effect on a model, so one
         that is lost with its replica is sent again; what a script has done by then, nobody knows. `watch` returns when
         the client has left: it is asked of requests that wait. `since` is when that began (the loop's time), if it has.
-        Raises a GatewayError, ClientGone.
+        `moved` is told of another target that answers, when this one is gone. Raises a GatewayError, ClientGone.
         """
         self._enter(route)
         key = key_of(method, payload, target.describe) if self.limits.batch_rows > 1 else None
         try:
             seconds = self.limits.deadline_seconds
             begin = asyncio.get_running_loop().time() if since is None else since
-            return await self._answer(Request(route, target, method, payload, key, begin, seconds, watch, rows))
+            request = Request(route, target, method, payload, key, begin, seconds, watch, rows)
+            answer = await self._answer(request)
+            if moved is not None and request.target.revision != target.revision:
+                moved(request.target)
+            return answer
         finally:
             self._leave(route)
 
