@@ -89,6 +89,15 @@ class Deployment(models.Model):
         return f"/services/{self.name}/score"
 
     @property
+    def moved(self) -> dict[str, Any] | None:
+        """The worst of what was found to have moved, and of which versions; None when nothing has."""
+        flagged = [report for report in self.drift_reports.all() if report.flag]
+        if not flagged:
+            return None
+        worst = "alarm" if any(report.flag == "alarm" for report in flagged) else "warning"
+        return {"flag": worst, "versions": sorted(report.version for report in flagged)}
+
+    @property
     def signature(self) -> dict[str, Any] | None:
         """What the model worker says of the model that answers: methods, features, example."""
         return (self.live_revision or self.revision).signature

@@ -35,7 +35,7 @@ def scaling_fields(wish: Mapping[str, int], *, least: int = 1, most: int = 1) ->
     low, high = wish.get("min_replicas", least), wish.get("max_replicas", most)
     if low > high:
         raise BadInput(
-            f"At least {low} replicas and at most {high} cannot be: min_replicas is at most max_replicas.",
+            f"At least {low} replicas and at most {high} cannot be: max_replicas may not be less than min_replicas.",
             field="min_replicas" if "min_replicas" in wish else "max_replicas",
         )
     return {LIMITS[name][0]: value for name, value in wish.items()}

@@ -39,7 +39,7 @@ class Scaler:
             self._set(wish, f"{load:.1f} requests at once are more than {row.target_utilization} % of {self.desired}")
         elif most < self.desired and calm:
             waited = settings.SERVICE_SCALE_DOWN_SECONDS
-            self._set(most, f"{most} were enough for the last {waited:g} s")
+            self._set(most, f"{most} {'was' if most == 1 else 'were'} enough for the last {waited:g} s")
 
     def _set(self, desired: int, reason: str) -> None:
         self.reason = f"{self.desired} → {desired}: {reason}"

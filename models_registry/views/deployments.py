@@ -29,14 +29,14 @@ EVENTS = 20
 CHOICES = 50
 S = DeploymentStatus
 STEADY = frozenset({S.HEALTHY, S.FAILED, S.STOPPED})
-UNKNOWN_EXAMPLE = {"data": [[0, 0, 0, 0]], "method": "predict"}
+UNKNOWN_EXAMPLE = {"data": [["…"]], "method": "predict"}  # until the model has said what it takes
 
 
 @require_safe
 @workspace_view
 def deployments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     rows = list(deployments_of(request).defer("log", "revision__signature", "live_revision__signature"))
-    state = state_of([(row.pk, row.generation, row.status, row.live_revision_id) for row in rows])
+    state = state_of([(row.pk, row.generation, row.status, row.live_revision_id, row.moved) for row in rows])
     if request.htmx and is_known(request, state):
         return HttpResponse(status=204)
     context = {"rows": rows, "state": state, "is_steady": all(row.status in STEADY for row in rows)}
@@ -53,7 +53,11 @@ def deployment(request: WorkspaceRequest, workspace: str, name: str) -> HttpResp
         if is_known(request, context["state"]):
             return HttpResponse(status=204)
         # A form that somebody may be typing into stays; anything else there goes with the status.
-        context |= {"is_update": True, "console_too": not request.GET.get("form")}
+        # The forms that offer versions stay as well, unless the versions they are about have changed.
+        has_moved_on = request.GET.get("choices") != context["choices_state"]
+        context |= {"is_update": True, "console_too": not request.GET.get("form"), "choices_too": has_moved_on}
+        if has_moved_on:
+            context |= traffic_of(found) | _choices(found)
         return render(request, "models_registry/deployment_live.html", context)
     return render(request, "models_registry/deployment.html", _page(request, found))
 
@@ -159,10 +163,22 @@ def _page(request: WorkspaceRequest, found: Deployment, **forms: Any) -> dict[st
         **_live(request, found),
         **_requests(found),
         **traffic_of(found),
-        "choices": choices_of(found)[:CHOICES],
+        **_choices(found),
         "form": ServiceForm.of(found),
         "scaling_form": ScalingForm.of(found),
         **forms,
+    }
+
+
+def _choices(found: Deployment) -> dict[str, Any]:
+    """The versions that may be deployed in its place, and those that may be started beside it."""
+    choices = list(choices_of(found)[:CHOICES])
+    wanted = found.revision.versions
+    live = found.live_revision.versions if found.live_revision else []
+    return {
+        "choices": choices,
+        "others": [choice for choice in choices if choice not in wanted],
+        "live_versions": live,
     }
 
 
@@ -191,6 +207,7 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "has_script": has_script,
         **console(found, has_script=has_script, asked=request.GET.get("console", "")),
         "versions": found.revision.versions,
+        "choices_state": state_of(found.revision_id, found.live_revision_id, found.candidate_id, is_steady),
         "replicas": replicas,
         "earlier": services.previous(found) if status != S.STOPPED else None,
         "example_text": pretty(example) if example else "",

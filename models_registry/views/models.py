@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.http import HttpResponse
@@ -71,6 +72,11 @@ def version(request: WorkspaceRequest, workspace: str, name: str, number: int) -
     if request.htmx:
         if is_known(request, context["state"]):
             return HttpResponse(status=204)
+        # The sample beside the model is taken with it; a form that somebody may be filling in stays otherwise.
+        sample = samples.shown(found)
+        has_news = bool(sample["sample"] or sample["sample_problem"])
+        may_change = request.role.includes(Role.CONTRIBUTOR)
+        context |= sample | {"model": found.model, "may_change": may_change, "is_update": True, "sample_too": has_news}
         return render(request, "models_registry/version_inspection.html", context)
     context |= _whole(request, found) | {"form": VersionForm.of(found)}
     return render(request, "models_registry/version.html", context)
@@ -160,6 +166,7 @@ def _whole(request: WorkspaceRequest, found: ModelVersion) -> dict[str, Any]:
         "other_aliases": found.model.aliases.exclude(version=found).values_list("name", flat=True),
         "stages": Stage.values,
         "signature": _signature(found),
+        "default_memory": settings.SERVICE_MEMORY_BYTES,
         "golden": rows_of(found),
         "is_latest": found.version == found.model.last_version,
         **samples.shown(found),

@@ -12,6 +12,7 @@ from mlportal.access.roles import Role
 from mlportal.errors import BadInput
 from mlportal.pages import WorkspaceRequest, workspace_view
 from mlportal.pages.polling import is_known, state_of
+from mlportal.pages.wording import number_words
 from models_registry.models import ActualValue, Deployment, DriftReport
 from models_registry.services import monitoring
 from models_registry.watch_form import WatchForm
@@ -119,7 +120,18 @@ def _state(found: Deployment) -> str:
 
 def _columns(report: DriftReport) -> list[dict[str, Any]]:
     """With the bars of both histograms: {x, width, was, now}, heights from the top of a box of HEIGHT."""
-    return [{**column, "bars": _bars(column["reference"], column["current"])} for column in report.columns]
+    return [
+        {**column, "bars": _bars(column["reference"], column["current"]), "ends": _ends(column)}
+        for column in report.columns
+    ]
+
+
+def _ends(column: dict[str, Any]) -> list[str]:
+    """What stands below the first bar and the last one: numbers with four digits, names as they are."""
+    ends = column["labels"][:1] + column["labels"][-1:]
+    if column["kind"] == "number":
+        return [number_words(float(f"{float(end):.4g}")) for end in ends]
+    return [str(end) for end in ends]
 
 
 def _bars(was: list[float], now: list[float]) -> list[dict[str, float]]:

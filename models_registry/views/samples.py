@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 
 from mlportal.errors import BadInput, NotFound
 from mlportal.pages import WorkspaceRequest, workspace_view
+from mlportal.pages.wording import number_words
 from models_registry import services
 from models_registry.models import ModelVersion
 from models_registry.views.found import version_of
@@ -70,13 +71,13 @@ def shown(version: ModelVersion) -> dict[str, Any]:
 def _column(column: dict[str, Any]) -> dict[str, Any]:
     if "histogram" in column:
         low, middle, high = column["min"], column["quantiles"][3], column["max"]
-        values = f"{low:.5g} to {high:.5g}, median {middle:.5g}"
+        values = f"{number_words(low)} to {number_words(high)}, median {number_words(middle)}"
         counts = column["histogram"]["counts"]
     elif column["kind"] == "time" and "min" in column:
         values, counts = f"{column['min'][:19]} to {column['max'][:19]}", []
     else:
         listed = column.get("values", [])
-        values = ", ".join(f"{_said(value)} ({count})" for value, count in listed[:SHOWN_VALUES])
+        values = ", ".join(f"{_said(value)} ({count:,})" for value, count in listed[:SHOWN_VALUES])
         more = column["distinct"] - min(len(listed), SHOWN_VALUES)
         values += f" and {more:,} more" if more > 0 and values else f"{more:,} different texts" if more > 0 else ""
         counts = [count for _, count in listed[:20]] if len(listed) > 1 else []

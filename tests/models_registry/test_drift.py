@@ -64,6 +64,18 @@ def test_columns_without_names_are_those_of_the_sample_in_its_order(service: Dep
     assert {column["name"] for column in report.columns} == {"size", "colour", "(prediction)"} and report.flag == ""
 
 
+@pytest.mark.parametrize("names", [["size", "colour"], None])
+def test_the_column_that_no_request_has_is_the_predicted_one(
+    service: Deployment, trained: ModelVersion, contributor: User, names: list[str] | None
+) -> None:
+    text = "size,colour,kind\n" + "".join(f"{size},{'red' if size < 0 else 'blue'},1\n" for size in normal(0))
+    attach_sample(trained, io.BytesIO(text.encode()), by=contributor)
+    ask(service, normal(0), names)
+    compare_deployment(service)
+    columns = {column["name"]: column["flag"] for column in DriftReport.objects.get().columns}
+    assert columns.keys() == {"size", "colour", "(prediction)"} and columns["(prediction)"] == "alarm"
+
+
 def test_what_is_known_already_is_not_compared_again(service: Deployment, trained: ModelVersion) -> None:
     ask(service, normal(0), ["size", "colour"])
     compare_where_new()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from mlportal.access.models import User
 from models_registry import services
-from models_registry.models import Deployment, ModelVersion
+from models_registry.models import Deployment, DriftReport, ModelVersion
 from models_registry.services.monitoring import (
     compare_deployment,
     keep_measures,
@@ -120,11 +120,13 @@ def test_the_page_says_what_moved_and_what_came_true(
     text = client.get(PAGE).content.decode()
     assert "moved far" in text and "&lt;b&gt;size" in text and "<b>size" not in text
     assert "<dt>Accuracy</dt><dd>0.500</dd>" in text
-    assert "120 rows of at most 10,000" in text
-    assert "moved</span>" in client.get("/w/lab/deployments/iris/").content.decode()
+    assert "120 of at most 10,000 rows" in text
     state = text.partition("quality/?known=")[2].partition('"')[0]
     assert client.get(f"{PAGE}quality/?known={state}").status_code == 204
     assert client.get(f"{PAGE}quality/?known=other").status_code == 200
+    DriftReport.objects.create(deployment=service, version="iris:2", at=timezone.now(), flag="warning")
+    for page in ("iris/", ""):  # one word for all versions, on its page and in the list
+        assert client.get(f"/w/lab/deployments/{page}").content.decode().count("moved</span>") == 1
 
 
 def test_contributors_say_what_is_kept_on_the_page(

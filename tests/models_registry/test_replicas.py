@@ -178,7 +178,7 @@ def test_load_starts_replicas_and_calm_ends_them(
         assert made.scaling.startswith("1 → 2: ") and "more than 20 % of 1" in made.scaling
     until(lambda: made.replicas.count() == 1)
     made.refresh_from_db()
-    assert made.scaling == "2 → 1: 1 were enough for the last 4 s"
+    assert made.scaling == "2 → 1: 1 was enough for the last 4 s"
     assert pids(made) == first and set(got.statuses) == {200}, got.errors[:3]
 
 

@@ -139,6 +139,15 @@ def test_imports_appear_when_a_worker_has_read_the_file(carl: Client, version: M
     assert "data-confirm" in text_of(carl.get(page)).split('id="deploy"')[1].split(">")[0]
 
 
+def test_the_sample_appears_with_the_imports(carl: Client, version: ModelVersion, contributor: User) -> None:
+    page = "/w/lab/models/iris/1/"
+    known = {"known": carl.get(page, headers=HTMX).context["state"]}
+    services.attach_sample(version, io.BytesIO(b"size\n1\n131540.5\n"), by=contributor)
+    ModelVersion.objects.update(inspection={"verdict": "known", "format": "pickle", "message": "", "imports": []})
+    text = text_of(carl.get(page, known, headers=HTMX))
+    assert 'id="sample" hx-swap-oob="true"' in text and "1 to 131540" in text
+
+
 def test_one_click_deploys_under_the_proposed_name(carl: Client, version: ModelVersion) -> None:
     assert 'name="name" value="iris"' in text_of(carl.get("/w/lab/models/iris/1/"))
     answer = carl.post("/w/lab/models/iris/1/deploy/", {"name": "iris"})
@@ -197,6 +206,42 @@ def test_a_starting_service_is_asked_every_second_until_it_is_steady(carl: Clien
     assert "[1.5, 2.5]" in text and "decision_function" in text
     # Somebody may be typing there by now.
     assert 'id="console"' not in text_of(carl.get(page, {**known, "form": "1"}, headers=HTMX))
+
+
+def test_forms_that_offer_versions_follow_what_answers_and_stay_otherwise(
+    carl: Client, deployment: Deployment, register: Register
+) -> None:
+    register()
+    page = "/w/lab/deployments/flowers/"
+    as_is(deployment, DeploymentStatus.HEALTHY, live_revision=deployment.revision)
+    first = carl.get(page)
+    assert "Version 1 (answers now)" in text_of(first)
+    asked = {"known": "other", "choices": first.context["choices_state"]}
+    assert 'id="deployment-other"' not in text_of(carl.get(page, asked, headers=HTMX)), "somebody may be choosing"
+    carl.post(f"{page}redeploy/", {"version": "2"})
+    text = text_of(carl.get(page, asked, headers=HTMX))
+    assert "Version 2 (is being started)" in text and "Version 1 (answers now)" in text
+    assert 'id="traffic" hx-swap-oob' in text
+
+
+def test_a_model_with_one_version_says_what_a_second_one_takes(carl: Client, deployment: Deployment) -> None:
+    text = text_of(carl.get("/w/lab/deployments/flowers/"))
+    assert "The model has no other version yet" in text and "Start it beside" not in text
+
+
+def test_a_replica_that_stands_by_is_told_from_one_that_answers(
+    carl: Client, deployment: Deployment, register: Register, contributor: User
+) -> None:
+    register()
+    earlier = deployment.revision
+    as_is(deployment, DeploymentStatus.HEALTHY, live_revision=earlier)
+    deployment.refresh_from_db()
+    services.redeploy(deployment, ModelVersion.objects.get(version=2), by=contributor)
+    deployment.refresh_from_db()
+    as_is(deployment, DeploymentStatus.HEALTHY, live_revision=deployment.revision, standby=earlier)
+    for revision in (earlier, deployment.revision):
+        deployment.replicas.create(revision=revision, number=1, state="ready", pid=7, node="here")
+    assert text_of(carl.get("/w/lab/deployments/flowers/")).count("stands by</span>") == 1
 
 
 def test_the_console_of_a_service_that_fails_no_longer_says_that_it_is_being_started(

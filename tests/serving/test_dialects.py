@@ -94,7 +94,7 @@ def test_mlflows_own_client_of_scoring_servers(
     version, array, frame, refused = done.stdout.splitlines()
     assert (version, array) == ("1", "[0, 2]")
     assert frame == '[0] {"predictions": [0]}'
-    assert "error code 400" in refused and "Each row has 1 values, the model takes 4" in refused
+    assert "error code 400" in refused and "Each row has 1 value, the model takes 4" in refused
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from models_registry.services.monitoring.packing import Sampled
 from models_registry.services.monitoring.sampling import names_of, read_samples
 from models_registry.services.monitoring.watching import watch_of
 from models_registry.services.samples import read_sample
+from models_registry.services.schema import inputs_of
 
 logger = logging.getLogger(__name__)
 COMPARE = "models_registry.drift"
@@ -89,20 +90,21 @@ def _report(deployment: Deployment, version: str) -> None:
 def _compared(
     deployment: Deployment, version: str, model: ModelVersion, sample: TrainingSample, watch: Watch
 ) -> dict[str, Any]:
-    known = [column["name"] for column in sample.columns if column["name"] != sample.target]
+    names = [column["name"] for column in sample.columns]
     rows, since, current = 0, None, dict[str, list[Any]]()
     for request, sampled in read_samples(deployment, version):
         if since is None:
             since = request.at
         rows += len(sampled.rows)
-        _add(current, sampled, known)
+        _add(current, sampled, inputs_of(names, sample.target, max(map(len, sampled.rows), default=0)))
     told: dict[str, Any] = {"rows": rows, "since": since}
     if rows < watch.least_rows:
         return {**told, "problem": "few_rows"}
     reference: Mapping[str, Sequence[Any]] = read_sample(model)
-    if sample.target:
-        reference = {name: cells for name, cells in reference.items() if name != sample.target} | {
-            PREDICTION: reference[sample.target]
+    target = sample.target or _not_asked(names, current)
+    if target:
+        reference = {name: cells for name, cells in reference.items() if name != target} | {
+            PREDICTION: reference[target]
         }
     rules = Rules(watch.psi_warning, watch.psi_alarm, watch.significance)
     columns = compare(reference, {name: cells[-MOST_ROWS:] for name, cells in current.items()}, rules)
@@ -110,6 +112,12 @@ def _compared(
         return {**told, "problem": "no_common_column"}
     columns.sort(key=lambda column: (WORST.index(column["flag"]), -column["psi"]))
     return {**told, "columns": storable(columns), "flag": columns and columns[0]["flag"]}
+
+
+def _not_asked(names: Sequence[str], current: Mapping[str, Any]) -> str:
+    """The one column of a sample that no request has: with no target named, it is taken for the predicted one."""
+    others = [name for name in names if name not in current]
+    return others[0] if len(others) == 1 and len(names) > 1 else ""
 
 
 def _add(current: dict[str, list[Any]], sampled: Sampled, known: Sequence[str]) -> None:

@@ -294,7 +294,7 @@ def _order(columns: Sequence[str] | None, width: int, describe: Mapping[str, Any
     wanted = describe.get("n_features")
     if wanted is not None and width != wanted:
         raise BadInput(
-            f"Each row has {width} values, the model takes {wanted}",
+            f"Each row has {width} value{'' if width == 1 else 's'}, the model takes {wanted}",
             expected=_expected(describe),
             got={"n_features": width, "feature_names": columns and _few(columns)},
         )

@@ -86,7 +86,8 @@ export class MeasureChart {
       xaxis: { type: "date", range: [x[0], local((answer.times.at(-1) ?? 0) + answer.step)] },
       yaxis: { rangemode: "tozero", ticksuffix: this.about.unit ? ` ${this.about.unit}` : "", tickformat: "~s" },
     });
-    if (this.about.unit) look.yaxis.tickformat = ",~g";
+    const most = Math.max(0, ...lines.flatMap(({ values }) => values.map(Number)));
+    if (this.about.unit || most < 2) look.yaxis.tickformat = ",~g"; // "~s" would write 0.8 as 800m
     Plotly.react(this.plot, traces, look, CONFIG);
   }
 }

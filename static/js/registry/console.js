@@ -105,10 +105,15 @@ function show(form, status, text, milliseconds) {
   part(form, "response").textContent = layOut(text);
   part(form, "answer").hidden = false;
   const box = part(form, "readable");
-  const shown = shownTab(form) === "form" ? elements(form, status, text) : null;
+  const good = status < 300;
+  const shown = shownTab(form) === "form" || !good ? elements(form, status, text) : null;
   box.replaceChildren(...(shown ?? []));
   box.hidden = !shown;
   part(form, "raw").open = !shown;
+  const golden = form.closest(".card").querySelector("[data-golden]")?.parentElement;
+  if (!golden) return;
+  golden.hidden = !good; // an error is no answer that a version owes
+  golden.querySelector("[data-golden-said]").textContent = "";
 }
 
 function elements(form, status, text) {
