@@ -122,9 +122,14 @@ def read_items(items: Any, where: str = "golden") -> list[dict[str, Any]]:
     return [_item(item, f"{where}[{place}]") for place, item in enumerate(items)]
 
 
+def most_bytes() -> int:
+    """Of a file with golden requests."""
+    return (settings.GOLDEN_BYTES + 1000) * settings.GOLDEN_REQUESTS
+
+
 def parse(text: str | bytes, where: str = FILE) -> list[dict[str, Any]]:
     """The same, of JSON. Python's NaN is taken: answers of models have it."""
-    if len(text) > (settings.GOLDEN_BYTES + 1000) * settings.GOLDEN_REQUESTS:
+    if len(text) > most_bytes():
         raise TooLarge(f"{where} is too large (MLPORTAL_GOLDEN_SIZE, MLPORTAL_GOLDEN_REQUESTS).", field="golden")
     try:
         items = json.loads(text)
@@ -140,7 +145,7 @@ def brought_along(files: Mapping[str, str], beside: Mapping[str, str], propertie
     items = []
     if found is not None:
         with open_blob(found[1]) as stream:
-            items += parse(stream.read((settings.GOLDEN_BYTES + 1000) * settings.GOLDEN_REQUESTS + 1))
+            items += parse(stream.read(most_bytes() + 1))
     if PROPERTY in properties:
         items += parse(str(properties[PROPERTY]), f"The property {PROPERTY}")
     return items

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import orjson
 
@@ -43,10 +43,11 @@ class ScoredFile:
     """Reads `lines` of CSV. `pieces` are to be asked for; `written` gives the file's lines for each that was answered.
     `first` is the number that errors call the first row by: a file may come in parts."""
 
-    def __init__(self, lines: Iterator[str], schema: Schema, method: str, most_rows: int, first: int = 1) -> None:
+    def __init__(self, lines: TextIO, schema: Schema, method: str, most_rows: int, first: int = 1) -> None:
         self.schema, self.method, self._first = schema, method, first
         self._at_once = max(1, min(ROWS, most_rows))
-        self._reader = csv.reader(lines, strict=True)
+        self._characters = 0  # of the row that is being read
+        self._reader = csv.reader(self._bounded(lines), strict=True)
         self.names = next(self._rows(), [])
         if not self.names:
             raise BadInput("The file is empty: a line of column names comes first, then a line a row.", field="file")
@@ -103,9 +104,18 @@ class ScoredFile:
         taken = set(self.names)
         return [f"{title}_of_model" if title in taken else title for title in titles]
 
+    def _bounded(self, lines: TextIO) -> Iterator[str]:
+        """The lines; a row that would be a hundred million cells is refused before it is one."""
+        while line := lines.readline(CHARACTERS + 1):
+            self._characters += len(line)
+            if self._characters > CHARACTERS:
+                raise BadInput(f"A row of the file has more than {CHARACTERS:,} characters.", field="file")
+            yield line
+
     def _rows(self) -> Iterator[list[str]]:
         try:
             for row in self._reader:
+                self._characters = 0
                 if row:
                     yield row
         except csv.Error as error:

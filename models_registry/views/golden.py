@@ -13,7 +13,7 @@ from mlportal.errors import BadInput, Conflict
 from mlportal.pages import WorkspaceRequest, workspace_view
 from models_registry import services
 from models_registry.models import Deployment, ModelVersion
-from models_registry.services.golden import parse
+from models_registry.services.golden import most_bytes, parse
 
 EXCERPT = 300
 
@@ -24,7 +24,7 @@ def save(request: WorkspaceRequest, workspace: str, name: str, number: int) -> H
     """Those of a file, or of what was pasted: JSON as in golden_requests.json."""
     version = _version(request, name, number)
     chosen = request.FILES.get("file")
-    text: Any = chosen.read() if chosen else request.POST.get("golden", "")
+    text: Any = chosen.read(most_bytes() + 1) if chosen else request.POST.get("golden", "")
     try:
         items = parse(text, "What you gave")
         with transaction.atomic():

@@ -72,6 +72,8 @@ def test_rows_go_in_pieces_and_the_names_come_once() -> None:
         ("age,city\ninf,x\n", "Row 1: 'inf' in the column 'age' is no number"),
         ("age,city\n1e999,x\n", "Row 1: '1e999' in the column 'age' is no number"),
         ('age,city\n"1,x\n', "no CSV"),
+        ("age,city\n1," + "x," * 2_000_001, "A row of the file has more than 4,000,000 characters"),
+        ("age,city\n" + '"1\n",' * 900_000, "A row of the file has more than 4,000,000 characters"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(text: str, message: str) -> None:

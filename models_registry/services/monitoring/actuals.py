@@ -18,6 +18,7 @@ from models_registry.models import ActualValue, Deployment, SampledRequest
 from models_registry.services.monitoring.packing import unpack
 
 AT_A_TIME = 500
+OPENED = 20  # requests that are in memory at once
 LONGEST = 1000
 TOLD = 20  # ids that are unknown, of which an answer names that many
 ID = re.compile(r"(?P<request>[0-9A-Za-z._:-]{1,64})(?:/(?P<row>[0-9]{1,9}))?")
@@ -102,23 +103,40 @@ def record_actuals(deployment: Deployment, given: Iterable[Given]) -> dict[str, 
         wanted.setdefault(one.request, []).append(one)
     told: dict[str, Any] = {"matched": 0, "changed": 0, "unchanged": 0, "unknown": 0, "unknown_ids": []}
     ids = list(wanted)
-    with transaction.atomic():
-        for start in range(0, len(ids), AT_A_TIME):
-            some = ids[start : start + AT_A_TIME]
-            rows = {row.request_id: row for row in deployment.samples.filter(request_id__in=some).select_for_update()}
-            _record({one: wanted[one] for one in some}, rows, told)
+    for start in range(0, len(ids), AT_A_TIME):
+        some = {one: wanted[one] for one in ids[start : start + AT_A_TIME]}
+        # What was predicted stays as it is: it is opened before anything is locked, and one request at a time.
+        found = deployment.samples.filter(request_id__in=some).iterator(chunk_size=OPENED)
+        predicted = {row.request_id: _predicted(row, some[row.request_id]) for row in found}
+        with transaction.atomic():
+            locked = deployment.samples.filter(request_id__in=predicted).defer("data").select_for_update()
+            _record(some, {row.request_id: row for row in locked}, predicted, told)
     return told
 
 
-def _record(wanted: Mapping[str, list[Given]], rows: Mapping[str, SampledRequest], told: dict[str, Any]) -> None:
+def _predicted(row: SampledRequest, given: Iterable[Given]) -> dict[int, tuple[Any, bool]]:
+    """{row: (what was predicted, whether that is a class)} of those that are given and there."""
+    sampled = unpack(row.data)
+    values = sampled.values
+    return {
+        one.row: (values[one.row], sampled.classes is not None or isinstance(values[one.row], (str, bool)))
+        for one in given
+        if one.row < len(values)
+    }
+
+
+def _record(
+    wanted: Mapping[str, list[Given]],
+    rows: Mapping[str, SampledRequest],
+    predicted: Mapping[str, Mapping[int, tuple[Any, bool]]],
+    told: dict[str, Any],
+) -> None:
     there = {(row.sampled_id, row.row): row for row in ActualValue.objects.filter(sampled__in=rows.values())}
     new, changed = [], []
     for name, values in wanted.items():
         request = rows.get(name)
-        sampled = unpack(request.data) if request is not None else None
-        predictions, has_classes = (sampled.values, sampled.classes is not None) if sampled else ([], False)
         for given in values:
-            if request is None or given.row >= len(predictions):
+            if request is None or given.row not in predicted[name]:
                 told["unknown"] += 1
                 if len(told["unknown_ids"]) < TOLD:
                     told["unknown_ids"].append(f"{given.request}/{given.row}")
@@ -129,15 +147,14 @@ def _record(wanted: Mapping[str, list[Given]], rows: Mapping[str, SampledRequest
                     before.value, before.at = given.value, timezone.now()
                     changed.append(before)
             else:
-                predicted = predictions[given.row]
-                is_class = has_classes or isinstance(given.value, (str, bool))
+                prediction, is_class = predicted[name][given.row]
                 new.append(
                     ActualValue(
                         sampled=request,
                         row=given.row,
                         value=given.value,
-                        predicted=predicted if not isinstance(predicted, (list, dict)) else None,
-                        is_class=is_class or isinstance(predicted, (str, bool)),
+                        predicted=prediction if not isinstance(prediction, (list, dict)) else None,
+                        is_class=is_class or isinstance(given.value, (str, bool)),
                     )
                 )
     ActualValue.objects.bulk_create(new, batch_size=AT_A_TIME)
