@@ -73,7 +73,7 @@ def list_runs(asked: Any, terminal: Terminal) -> int:
         (
             "{}/{}".format(run["experiment"], run["number"]),
             run["status"],
-            _when(run["created_at"]),
+            when(run["created_at"]),
             _duration(run),
             run["script"],
             "  ".join("{}={}".format(name, number(value)) for name, value in list(run["metrics"].items())[:3]),
@@ -210,7 +210,7 @@ def _moment(text: str) -> datetime:
     return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")
 
 
-def _when(text: str) -> str:
+def when(text: str) -> str:
     return "{:%Y-%m-%d %H:%M}".format(_moment(text))
 
 
