@@ -80,6 +80,49 @@ def test_register_deploy_predict(trained: str, mlportal: Run, folder: Path, clie
     assert json.loads(mlportal("predict", "flowers", json.dumps([FLOWER])).out) == [0]
 
 
+def test_a_service_is_scaled_split_and_rolled_back(trained: str, mlportal: Run, client: Client) -> None:
+    for _ in range(2):
+        made = mlportal("register", "outputs/model.joblib", "--run", trained, "--name", "split")
+        assert made.status == 0, made.err
+    assert mlportal("deploy", "split:1", "--name", "halves").status == 0
+
+    def service() -> Any:
+        return client.get("deployments/halves/")
+
+    assert mlportal("scale", "halves", "--min", "1", "--max", "3").out == "halves: 1 to 3 replicas by load, 1 now\n"
+    assert (service()["scaling"]["min_replicas"], service()["scaling"]["max_replicas"]) == (1, 3)
+    assert mlportal("scale", "halves", "--replicas", "2", "--max", "3").status == 2
+    assert mlportal("scale", "halves", "--replicas", "0").status == 6
+    assert service()["scaling"]["max_replicas"] == 3
+    assert mlportal("scale", "halves", "--replicas", "1").out == "halves: 1 replica\n"
+    assert mlportal("scale", "halves", "--json").json[0]["scaling"]["max_replicas"] == 1
+    missing = mlportal("scale", "halfs", "--replicas", "1")
+    assert missing.status == 4 and "Did you mean halves?" in missing.err
+
+    early = mlportal("rollback", "halves")
+    assert early.status == 6 and "before this one" in early.err
+    assert mlportal("candidate", "halves").out == "halves: split:1 100 %\n"
+    assert mlportal("candidate", "halves", "--promote").status == 6
+    done = mlportal("candidate", "halves", "split", "--percent", "10", "--mirror", "50")
+    assert done.out == "halves: split:1 90 %, split:2 10 % and copies of 50 % of the others\n", done.err
+    done = mlportal("candidate", "halves", "--percent", "30", "--mirror", "0")
+    assert done.out == "halves: split:1 70 %, split:2 30 %\n", done.err
+    assert mlportal("candidate", "halves", "--percent", "101").status == 6
+    assert mlportal("candidate", "halves", "--remove", "--percent", "5").status == 2
+    assert service()["candidate"]["percent"] == 30
+    assert mlportal("candidate", "halves", "--remove").out == "halves: split:1 100 %\n"
+    assert service()["candidate"] is None
+
+    assert mlportal("candidate", "halves", "split:2", "--percent", "10").status == 0
+    done = mlportal("candidate", "halves", "--promote")
+    assert (done.status, done.out) == (0, "halves: split:2 100 %\n"), done.err
+    assert service()["live_version"] == "split:2"
+    done = mlportal("rollback", "halves")
+    assert (done.status, done.out) == (0, "halves: split:1 100 %\n"), done.err
+    assert service()["live_version"] == "split:1"
+    assert json.loads(mlportal("predict", "halves", json.dumps([FLOWER])).out) == [0]
+
+
 def test_a_model_that_is_not_there_is_said_before_anything_is_sent(mlportal: Run) -> None:
     done = mlportal("register", "no-such.joblib", "--name", "x")
     assert done.status == 2 and "--run" in done.err

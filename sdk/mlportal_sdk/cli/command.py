@@ -7,11 +7,11 @@ import sys
 from typing import Any, List, NoReturn, Optional
 
 from mlportal_sdk import __version__, errors
-from mlportal_sdk.cli import access, completion, environments, registry, runs, status, submit, trash
+from mlportal_sdk.cli import access, completion, environments, registry, runs, services, status, submit, trash
 from mlportal_sdk.cli.hints import near
 from mlportal_sdk.cli.terminal import Terminal, prepare_streams
 
-GROUPS = (access, submit, runs, trash, registry, environments, completion)
+GROUPS = (access, submit, runs, trash, registry, services, environments, completion)
 
 
 class Parser(argparse.ArgumentParser):

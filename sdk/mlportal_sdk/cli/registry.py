@@ -112,13 +112,13 @@ def deploy(asked: Any, terminal: Terminal) -> int:
         service = workspace.post("deployments/", wish)
     terminal.say("{}: {}{}".format(service["name"], workspace.url, service["page"]), BOLD)
     if not asked.no_wait:
-        service = _wait(workspace, service, "{}:{}".format(name, number), terminal)
+        service = wait_until_healthy(workspace, service, "{}:{}".format(name, number), terminal)
     address = workspace.url + service["scoring_path"]
     terminal.result({**service, "scoring_uri": address}, address)
     return status.FAILED if service["status"] == "Failed" else status.OK
 
 
-def _wait(workspace: Scope, service: Any, version: str, terminal: Terminal) -> Any:
+def wait_until_healthy(workspace: Scope, service: Any, version: str, terminal: Terminal) -> Any:
     path, deadline, told = join("deployments", service["name"]), time.monotonic() + HEALTHY_SECONDS, ""
     while True:
         service = workspace.get(path)
