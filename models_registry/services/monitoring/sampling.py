@@ -31,14 +31,14 @@ _pruned: dict[int, float] = {}
 
 def keep_samples(samples: Sequence[Sample]) -> None:
     """Called by the thread that writes. What has no rows that belong to its predictions is left out."""
-    rows = [row for sample in samples if (row := _row(sample)) is not None]
+    watched = Watch.objects.filter(deployment__in={int(each.deployment_id) for each in samples}, sample_percent__gt=0)
+    limits = dict(watched.values_list("deployment", "sample_rows"))
+    read = [(each, limits.get(int(each.deployment_id), 0)) for each in samples]
+    rows = [row for sample, limit in read if (row := _row(sample, min(MOST_ROWS, limit))) is not None]
     with transaction.atomic():
-        limits = {
-            watch.deployment_id: watch.sample_rows
-            for watch in Watch.objects.filter(deployment__in={row.deployment_id for row in rows}, sample_percent__gt=0)
-        }
+        there = set(watched.select_for_update().values_list("deployment", flat=True))  # not deleted meanwhile
         SampledRequest.objects.bulk_create(
-            (row for row in rows if row.deployment_id in limits), ignore_conflicts=True, batch_size=AT_A_TIME
+            (row for row in rows if row.deployment_id in there), ignore_conflicts=True, batch_size=AT_A_TIME
         )
     for deployment, limit in limits.items():
         if time.monotonic() - _pruned.get(deployment, -PRUNE_SECONDS) >= PRUNE_SECONDS:
@@ -64,7 +64,7 @@ def tidy_samples() -> None:
         prune(deployment, limit)
 
 
-def _row(sample: Sample) -> SampledRequest | None:
+def _row(sample: Sample, most: int) -> SampledRequest | None:
     describe = sample.describe
     read = _of_script(sample) if hasattr(sample.payload, "body") else _of_model(sample)
     if read is None:
@@ -72,7 +72,7 @@ def _row(sample: Sample) -> SampledRequest | None:
     columns, rows, predictions = read
     if not isinstance(rows, list) or not isinstance(predictions, list) or len(rows) != len(predictions):
         return None
-    kept, data = min(len(rows), MOST_ROWS), None
+    kept, data = min(len(rows), most), None
     try:
         while (
             kept and (data := pack(columns, rows[:kept], predictions[:kept], describe.get("classes") or None)) is None
