@@ -16,8 +16,9 @@ import joblib
 import numpy as np
 import pytest
 
+from models_registry.serving.gateway import Gateway
 from models_registry.serving.replica import Replica, State
-from tests.serving.conftest import IRIS, Memory, wait_for
+from tests.serving.conftest import IRIS, Memory, until, wait_for
 
 pytestmark = pytest.mark.usefixtures("service")
 NAMES = ["sepal length", "sepal width", "petal length", "petal width"]
@@ -300,27 +301,27 @@ def test_columns_with_names_are_put_into_the_models_order(http: httpx.Client, me
 
 
 def test_columns_are_put_into_the_order_of_a_model_that_was_not_known_when_the_request_came(
-    http: httpx.Client, memory: Memory, iris: Replica
+    http: httpx.Client, gateway: Gateway, memory: Memory, iris: Replica
 ) -> None:
     described = {**(iris.describe or {}), "feature_names": NAMES}
     split = {"columns": NAMES[::-1], "data": [row[::-1] for row in IRIS]}
     memory.publish("iris", is_starting=True)
     with ThreadPoolExecutor(1) as threads:
         early = threads.submit(http.post, "/services/iris/invocations", json={"dataframe_split": split})
-        time.sleep(0.2)
+        until(lambda: gateway.dispatcher.waiting(memory.routes["iris"]))
         memory.publish("iris", iris, is_starting=True, describe=described)
         assert early.result().json() == {"predictions": [0, 2]}
 
 
 def test_a_request_that_was_read_for_a_version_that_is_gone_is_not_answered_for_other_columns(
-    http: httpx.Client, memory: Memory, iris: Replica
+    http: httpx.Client, gateway: Gateway, memory: Memory, iris: Replica
 ) -> None:
     described = {**(iris.describe or {}), "feature_names": NAMES}
     for names, status in ((NAMES, 200), (NAMES[::-1], 503)):
         memory.publish("iris", describe=described)
         with ThreadPoolExecutor(1) as threads:
             early = threads.submit(http.post, "/services/iris/score", json={"data": IRIS})
-            time.sleep(0.2)
+            until(lambda: gateway.dispatcher.waiting(memory.routes["iris"]))
             memory.publish("iris", iris, describe={**described, "feature_names": names}, version="2", revision="r2")
             answer = early.result()
         assert answer.status_code == status, answer.text
