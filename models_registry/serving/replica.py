@@ -294,7 +294,7 @@ class Replica:
             return f"out of memory ({self._excess})"
         if out_of_memory:
             limit = self.limits.memory_bytes
-            return f"out of memory (its limit is {limit >> 20} MB)" if limit else "out of memory"
+            return f"out of memory (its limit is {limit / 1e6:.0f} MB)" if limit else "out of memory"
         if by_signal == signal.SIGKILL:
             return "killed (by an administrator, or by the system when the whole machine has no memory left)"
         if by_signal is not None:

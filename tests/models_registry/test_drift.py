@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +56,18 @@ def test_a_feature_that_moved_is_flagged_and_the_others_are_not(service: Deploym
     flags = {column["name"]: column["flag"] for column in report.columns}
     assert flags == {"size": "alarm", "colour": "", "(prediction)": ""}
     assert report.columns[0]["name"] == "size"  # the worst comes first
+
+
+def test_the_newest_rows_are_compared_so_that_a_change_does_not_fade(
+    service: Deployment, trained: ModelVersion, settings: Any
+) -> None:
+    settings.DRIFT_ROWS = 200
+    for mean in (0, 0, 0, 2):
+        ask(service, normal(mean), ["size", "colour"])
+    compare_where_new()
+    report = DriftReport.objects.get()
+    assert (report.rows, report.flag) == (200, "alarm")
+    assert report.since == service.samples.latest("pk").at
 
 
 def test_columns_without_names_are_those_of_the_sample_in_its_order(service: Deployment, trained: ModelVersion) -> None:

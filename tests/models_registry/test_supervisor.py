@@ -263,5 +263,5 @@ def test_a_request_that_takes_all_memory_is_told_so_and_others_are_answered_agai
     assert ask(deployment, {"data": [[1]]}) == (200, [1.0])
     client.force_login(contributor)
     page = client.get(deployment.get_absolute_url()).content.decode()
-    assert "out of memory (its limit is 381 MB)" in page, "its history says so"
+    assert "out of memory (its limit is 400 MB)" in page, "its history says so"
     assert "Enforced by rlimit for each process" in page and " of 400 MB" in page.replace("\xa0", " ")

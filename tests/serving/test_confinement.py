@@ -29,7 +29,7 @@ type("Hungry", (), {"n_features_in_": 2, "predict": lambda self, x: [
 ][1]})()
 """.replace("\n", " ").strip()
 # An import of numpy, and what a child of two hundred megabytes may have besides.
-LIMIT = 400 << 20
+LIMIT = 400_000_000
 
 Start = Callable[[Confinement], Replica]
 
@@ -78,7 +78,7 @@ def test_children_that_together_have_too_much_end_with_the_replica(start: Start)
     until(lambda: memory_of_tree(replica.pid or 0) > LIMIT)
     until(lambda: replica.poll() is State.EXITED)
     assert replica.exit and replica.exit.out_of_memory
-    assert replica.exit.reason.startswith("out of memory (") and replica.exit.reason.endswith(" MB of 419 MB)")
+    assert replica.exit.reason.startswith("out of memory (") and replica.exit.reason.endswith(" MB of 400 MB)")
     until(lambda: not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"220 << 20" in _read(path)])
 
 

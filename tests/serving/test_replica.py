@@ -138,7 +138,7 @@ def test_a_model_that_cannot_be_loaded_says_why(folder: Path, launch: Launch, bo
 
 def test_a_model_over_its_memory_is_out_of_memory(folder: Path, launch: Launch) -> None:
     joblib.dump([np.zeros(50 << 20, dtype="u1"), np.zeros(400 << 20, dtype="u1")], folder / "big.joblib")
-    replica = wait_for(launch(folder / "big.joblib", memory_bytes=300 << 20), State.EXITED)
+    replica = wait_for(launch(folder / "big.joblib", memory_bytes=300_000_000), State.EXITED)
     assert replica.exit is not None
     assert replica.exit.out_of_memory
     assert replica.exit.reason == "out of memory (its limit is 300 MB)"

@@ -127,6 +127,7 @@ ABOUT: dict[str, tuple[str, str] | str] = {
     "MLPORTAL_MEASURES": "How long measurements of services are kept at all.",
     "MLPORTAL_SAMPLED_ROWS": "Most rows of its requests that a service may be told to keep.",
     "MLPORTAL_SAMPLED_SIZE": "Most bytes of its requests that a service keeps, compressed; the oldest go.",
+    "MLPORTAL_DRIFT_ROWS": "How many of the newest sampled rows of a version are compared with its training sample.",
     "MLPORTAL_SAMPLES": "How long sampled requests to services are kept, with their predictions and actual values.",
     "MLPORTAL_ACTUALS": "Most actual values that one request may hand over.",
     "MLPORTAL_METRICS_TOKEN": "What Prometheus sends as `Authorization: Bearer …` to read `/metrics`; without it everybody who "

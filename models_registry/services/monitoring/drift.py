@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,15 @@ from mlportal.access.roles import Role
 from mlportal.access.services import require
 from mlportal.errors import PortalError
 from mlportal.texts import storable
-from models_registry.models import Deployment, DriftReport, ModelVersion, Revision, TrainingSample, Watch
+from models_registry.models import (
+    Deployment,
+    DriftReport,
+    ModelVersion,
+    Revision,
+    SampledRequest,
+    TrainingSample,
+    Watch,
+)
 from models_registry.services.monitoring.comparing import Rules, compare
 from models_registry.services.monitoring.packing import Sampled
 from models_registry.services.monitoring.sampling import names_of, read_samples
@@ -27,7 +36,6 @@ from models_registry.services.schema import inputs_of
 
 logger = logging.getLogger(__name__)
 COMPARE = "models_registry.drift"
-MOST_ROWS = 50_000  # the newest that are compared
 PREDICTION = "(prediction)"
 WORST = ("alarm", "warning", "")
 
@@ -91,10 +99,9 @@ def _compared(
     deployment: Deployment, version: str, model: ModelVersion, sample: TrainingSample, watch: Watch
 ) -> dict[str, Any]:
     names = [column["name"] for column in sample.columns]
-    rows, since, current = 0, None, dict[str, list[Any]]()
-    for request, sampled in read_samples(deployment, version):
-        if since is None:
-            since = request.at
+    newest = _newest(read_samples(deployment, version), max(settings.DRIFT_ROWS, watch.least_rows))
+    rows, since, current = 0, newest[0][0].at if newest else None, dict[str, list[Any]]()
+    for _, sampled in newest:
         rows += len(sampled.rows)
         _add(current, sampled, inputs_of(names, sample.target, max(map(len, sampled.rows), default=0)))
     told: dict[str, Any] = {"rows": rows, "since": since}
@@ -107,11 +114,22 @@ def _compared(
             PREDICTION: reference[target]
         }
     rules = Rules(watch.psi_warning, watch.psi_alarm, watch.significance)
-    columns = compare(reference, {name: cells[-MOST_ROWS:] for name, cells in current.items()}, rules)
+    columns = compare(reference, current, rules)
     if not columns:
         return {**told, "problem": "no_common_column"}
     columns.sort(key=lambda column: (WORST.index(column["flag"]), -column["psi"]))
     return {**told, "columns": storable(columns), "flag": columns and columns[0]["flag"]}
+
+
+def _newest(kept: Iterable[tuple[SampledRequest, Sampled]], rows: int) -> deque[tuple[SampledRequest, Sampled]]:
+    """The last requests that have this many rows together: among all that are kept a change would fade."""
+    newest, there = deque[tuple[SampledRequest, Sampled]](), 0
+    for request, sampled in kept:
+        newest.append((request, sampled))
+        there += len(sampled.rows)
+        while there - len(newest[0][1].rows) >= rows:
+            there -= len(newest.popleft()[1].rows)
+    return newest
 
 
 def _not_asked(names: Sequence[str], current: Mapping[str, Any]) -> str:
