@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models_registry.serving.gateway import Limits, Target
-from models_registry.serving.gateway.mirror import Mirror, Mirrored
+from models_registry.serving.gateway.mirror import Mirror, Mirrored, compared
 from models_registry.serving.replica import Replica
 from tests.serving.conftest import IRIS, Memory
 
@@ -36,3 +36,10 @@ def test_rows_in_the_order_of_one_version_are_not_given_to_one_that_takes_anothe
     asyncio.run(asyncio.wait_for(copy(), 20))
     (said,) = told
     assert said.outcome == outcome and bool(said.what) == (outcome == "failed")
+
+
+def test_answers_of_a_script_that_nest_deeper_than_any_are_different_as_they_are() -> None:
+    said = Mirrored("d", "r2", "1", "2", 0.0, "run", "same")
+    one, other = (b"[" * 900 + number + b"]" * 900 for number in (b"1", b"2"))
+    assert compared(said, one, one).outcome == "same"
+    assert compared(said, one, other).outcome == "different"
