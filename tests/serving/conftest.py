@@ -22,6 +22,7 @@ import uvicorn
 from sklearn.datasets import load_iris
 from sklearn.svm import SVC
 
+from mlportal.http_limits import LimitedProtocol
 from models_registry.serving.gateway import Gateway, Limits, RequestRecord, Route, Target
 from models_registry.serving.replica import Limits as ReplicaLimits
 from models_registry.serving.replica import Replica, State
@@ -177,7 +178,9 @@ def gateway(memory: Memory) -> Gateway:
 @pytest.fixture(scope="package")
 def address(gateway: Gateway) -> Iterator[str]:
     """The address of the gateway, served by uvicorn as in the portal."""
-    config = uvicorn.Config(gateway, port=0, log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        gateway, port=0, http=LimitedProtocol, loop="uvloop", log_level="warning", timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
