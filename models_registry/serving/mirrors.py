@@ -9,7 +9,7 @@ from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 
 from mlportal.texts import storable
 from models_registry.models import Disagreement
@@ -48,8 +48,15 @@ class MirrorBuffer:
         with self._lock:
             counts, self._counts = self._counts, defaultdict(Counter)
             rows, self._rows = self._rows, {}
-        for key, counted in counts.items():
-            keep_mirrored(*key, counted, list(rows.get(key, ())))
+        while counts:
+            key, counted = counts.popitem()
+            try:
+                keep_mirrored(*key, counted, list(rows.get(key, ())))
+            except OperationalError:  # the database is away: what was counted is not forgotten
+                with self._lock:
+                    for each, number in ((key, counted), *counts.items()):
+                        self._counts[each].update(number)
+                raise
 
     def _write_on(self) -> None:
         while True:
