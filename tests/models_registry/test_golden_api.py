@@ -138,7 +138,7 @@ def test_the_pages_show_them_and_offer_what_may_be_done(
     assert "It answers [1] instead of [0]." in page and "&lt;b&gt;two" in page and "anyway" in page
     assert "anyway" not in rita.get(refused.get_absolute_url()).content.decode()
     address = iris_version.get_absolute_url()
-    assert "There is none." in rita.get(address).content.decode()
+    assert "There are none yet." in rita.get(address).content.decode()
     body = io.BytesIO(b'[{"data": [[1, 2]], "answer": ["<i>"]}]')
     assert carl.post(f"{address}golden/", {"file": body}).status_code == 302
     assert carl.post(f"{address}golden/", {"golden": '{"data": [[3]], "answer": [4]}'}).status_code == 302
