@@ -78,7 +78,7 @@ class Ours(Server):
                 each.status == psutil.CONN_LISTEN and each.laddr.port == self.port
                 for each in process.net_connections("tcp")
             )
-            answers = process.pid == replica or "model_worker" in " ".join(process.cmdline())
+            answers = process.pid == replica or "serving/worker" in " ".join(process.cmdline())
             parts["worker" if answers else "web" if listens else "rest"].append(process)
         return parts
 

@@ -21,13 +21,13 @@ from mlportal.errors import PortalError
 from mlportal.texts import storable
 from models_registry.models import Deployment, GoldenReplay, GoldenRequest, Revision
 from models_registry.services.golden import golden_of, save_golden
-from models_registry.serving import protocol
 from models_registry.serving.answers import difference, told
 from models_registry.serving.gateway.errors import GatewayError, ModelFailed
 from models_registry.serving.gateway.formats import dumps, read_score
 from models_registry.serving.gateway.script import answer_of
 from models_registry.serving.gateway.tabular import payload_of
-from models_registry.serving.sockets import address_of
+from models_registry.serving.worker import protocol
+from models_registry.serving.worker.sockets import address_of
 
 logger = logging.getLogger(__name__)
 RECORDED = "recorded at the first deployment"

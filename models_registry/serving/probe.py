@@ -6,8 +6,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from models_registry.serving import protocol
-from models_registry.serving.sockets import address_of
+from models_registry.serving.worker import protocol
+from models_registry.serving.worker.sockets import address_of
 
 
 class Probe:

@@ -20,7 +20,7 @@ from experiments.runner import processes
 from models_registry.serving.confinement import Confinement
 from models_registry.serving.probe import Probe
 
-WORKER = Path(__file__).with_name("model_worker.py")
+WORKER = Path(__file__).parent / "worker" / "__main__.py"
 EXIT_OUT_OF_MEMORY = 5
 WEIGH_SECONDS = 1.0
 OUT_OF_MEMORY_SIGNS = (

@@ -20,11 +20,11 @@ from models_registry.models import Revision
 from models_registry.serving.confinement import Confinement, confine
 from models_registry.serving.golden import Gate
 from models_registry.serving.materials import Materials, Preparation
-from models_registry.serving.protocol import DEFAULT_MAX_BODY
 from models_registry.serving.replica import Backoff, Limits, Replica, State
+from models_registry.serving.worker.protocol import DEFAULT_MAX_BODY
 from models_registry.status import ReplicaState
 
-EXIT_NOT_LOADED = 3  # of model_worker.py: the same file in the same environment fails the same way again
+EXIT_NOT_LOADED = 3  # of worker/start.py: the same file in the same environment fails the same way again
 NOT_LOADED = re.compile("the model cannot be loaded:|the entry script cannot be used:")
 POLL_SECONDS = 0.5  # of a replica that is well
 FACTS_SECONDS = 1.0

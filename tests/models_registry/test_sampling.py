@@ -31,9 +31,9 @@ from models_registry.services.monitoring.actuals import Given
 from models_registry.services.monitoring.packing import unpack
 from models_registry.serving.asgi import requests as request_buffer
 from models_registry.serving.portal_routes import told
-from models_registry.serving.protocol import body_of
 from models_registry.serving.sampling import MOST_WAITING, Sample, Samples
 from models_registry.serving.supervisor import Supervisor
+from models_registry.serving.worker.protocol import body_of
 from tests.api.conftest import Caller, error_of, read_whole
 from tests.models_registry.conftest import gateway, until, wait_for_status
 from tests.models_registry.test_gateway_on_portal import IRIS, bearer

@@ -15,7 +15,7 @@ from mlportal.access.models import User
 from models_registry import services
 from models_registry.models import Deployment, ModelVersion, Revision
 from models_registry.services.schema import combined, described
-from models_registry.serving.model_description import describe
+from models_registry.serving.worker.description import describe
 from tests.api.conftest import Caller, error_of, read_whole
 from tests.models_registry.conftest import MakeRun, Register
 

@@ -1,6 +1,6 @@
 """Starts model workers without an interpreter and an import of scikit-learn for each: imports once, then forks.
 
-Each line of standard input is JSON: a log file, and the arguments of model_worker.py, which then runs in the child as
+Each line of standard input is JSON: a log file, and the arguments of the model worker, which then runs in the child as
 ever. The child's process id is the answer. All end with this process.
 """
 

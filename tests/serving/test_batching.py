@@ -27,8 +27,8 @@ from sklearn.svm import SVC
 from models_registry.serving.gateway import Dispatcher, GatewayError, Limits
 from models_registry.serving.gateway.batching import key_of, shares
 from models_registry.serving.gateway.patrol import ClientGone
-from models_registry.serving.model_description import by_row
 from models_registry.serving.replica import Replica, State
+from models_registry.serving.worker.description import by_row
 from tests.serving.conftest import IRIS, FromSource, Memory, until, wait_for
 
 Launch = Callable[..., Replica]

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models_registry.serving import cgroups, worker_process
+from models_registry.serving import cgroups
 from models_registry.serving.cgroups import Group, find_root, make_group
 from models_registry.serving.confinement import Confinement, confine, memory_of_tree, processors_for
 from models_registry.serving.replica import Limits, Replica, State
+from models_registry.serving.worker import process as worker_process
 from tests.serving.conftest import FromSource, until, wait_for
 from tests.serving.test_replica import ask
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from models_registry.serving import protocol
+from models_registry.serving.worker import protocol
 
 ARRAYS = arrays.arrays(
     dtype=st.sampled_from([*protocol.DTYPES, np.dtype(">f8"), np.dtype(">i4")]),

@@ -23,9 +23,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from models_registry.serving import protocol
 from models_registry.serving.replica import Backoff, Replica, State
-from models_registry.serving.sockets import address_of
+from models_registry.serving.worker import protocol
+from models_registry.serving.worker.sockets import address_of
 from tests.serving.conftest import IRIS, until, wait_for
 
 Launch = Callable[..., Replica]

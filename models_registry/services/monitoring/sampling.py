@@ -19,8 +19,8 @@ from django.utils import timezone
 from mlportal.texts import storable
 from models_registry.models import ActualValue, Deployment, SampledRequest, Watch
 from models_registry.services.monitoring.packing import Sampled, pack, unpack
-from models_registry.serving import protocol
 from models_registry.serving.sampling import Sample
+from models_registry.serving.worker import protocol
 
 logger = logging.getLogger(__name__)
 MOST_ROWS = 1000  # of one request

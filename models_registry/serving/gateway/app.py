@@ -43,7 +43,7 @@ from models_registry.serving.gateway.patrol import ClientGone
 from models_registry.serving.gateway.picking import ASKS, VERSION_HEADER, pick, told
 from models_registry.serving.gateway.script import answer_of, request_of
 from models_registry.serving.gateway.understanding import ASIDE_BYTES, Aside, understand, understand_aside
-from models_registry.serving.protocol import Body
+from models_registry.serving.worker.protocol import Body
 
 logger = logging.getLogger(__name__)
 PATH = re.compile(r"(?:/w/(?P<workspace>[^/]+))?/services/(?P<name>[^/]+)(?P<rest>/.*)?")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from models_registry.serving import protocol
+from models_registry.serving.worker import protocol
 
 # Their answer for a row is made of that row alone.
 BY_ROW = frozenset(

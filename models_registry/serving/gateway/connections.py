@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from models_registry.serving import protocol
 from models_registry.serving.gateway import batching, errors
 from models_registry.serving.gateway.contracts import Limits, Route, Target
 from models_registry.serving.gateway.patrol import ClientGone, Waiting, Watch
-from models_registry.serving.sockets import address_of
+from models_registry.serving.worker import protocol
+from models_registry.serving.worker.sockets import address_of
 
 BATCH_BYTES = 1 << 20
 

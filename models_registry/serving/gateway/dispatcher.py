@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models_registry.serving import protocol
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.batching import key_of
 from models_registry.serving.gateway.connections import Link, ReplicaAbsent, ReplicaLost, Request
 from models_registry.serving.gateway.contracts import Limits, Recorder, Route, Routes, Target
 from models_registry.serving.gateway.patrol import LOOK_SECONDS, Patrol, Watch
+from models_registry.serving.worker import protocol
 
 # A request that was with two replicas when they died may be what killed them: it is not given a third.
 MAX_LOST = 2

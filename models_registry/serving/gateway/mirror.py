@@ -17,7 +17,7 @@ from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.contracts import Limits, Route, Routes, Target
 from models_registry.serving.gateway.dispatcher import Dispatcher, reads_otherwise
 from models_registry.serving.gateway.formats import dumps
-from models_registry.serving.protocol import Raw
+from models_registry.serving.worker.protocol import Raw
 
 logger = logging.getLogger(__name__)
 WAITING = 16  # copies of a service's requests on their way; more are dropped

@@ -24,7 +24,7 @@ ERROR = {
     },
 }
 CELL = {"type": ["number", "string", "boolean", "null"]}
-# What a row is, for models that take no table (see `takes` in model_description.py).
+# What a row is, for models that take no table (see `takes` in worker/description.py).
 ROWS: dict[str, dict[str, Any]] = {
     "texts": {"type": "string"},
     "values": {},

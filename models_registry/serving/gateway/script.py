@@ -6,7 +6,7 @@ from typing import Any
 
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.http import Answer, Scope
-from models_registry.serving.protocol import Raw
+from models_registry.serving.worker.protocol import Raw
 
 # The caller's key, and the session of somebody who is signed in to the portal, are not the script's business.
 KEPT_BACK = {b"authorization", b"cookie", b"proxy-authorization", b"x-csrftoken"}

@@ -206,7 +206,7 @@ def _mixed(rows: Any, columns: Sequence[str] | None, describe: Mapping[str, Any]
 
 
 def _special(rows: Any, takes: str, describe: Mapping[str, Any]) -> Any:
-    """Rows of models that take no table: see `takes` in model_description.py."""
+    """Rows of models that take no table: see `takes` in worker/description.py."""
     if isinstance(rows, np.ndarray):
         if takes == "images" and rows.ndim >= 3:
             return rows

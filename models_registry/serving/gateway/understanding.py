@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models_registry.serving import protocol
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.formats import Call
 from models_registry.serving.gateway.tabular import payload_of
+from models_registry.serving.worker import protocol
 
 ASIDE_BYTES = 200_000
 METHOD_CHARACTERS = 60  # a name on the way to a model has at most 255 bytes

@@ -3,7 +3,6 @@
 What JSON has no word for becomes a text: dates and durations in ISO's form, complex numbers, bytes, and whole numbers
 of more than 64 bits. Sparse results are dense, tuples are lists, records are objects.
 """
-# ruff: noqa: UP031 - Python 3.6
 
 import types
 from typing import Any

@@ -1,4 +1,4 @@
-"""A model worker as a process: what it may use, and whom it does not outlive. Python 3.6, standard library only."""
+"""A model worker as a process: what it may use, what it says, and whom it does not outlive. Python 3.6, standard library only."""
 
 import ctypes
 import errno
@@ -6,9 +6,27 @@ import os
 import resource
 import signal
 import sys
+import time
 from typing import Any, Dict, Optional
 
 PR_SET_PDEATHSIG = 1
+
+log_file = 2
+
+
+def keep_log() -> None:
+    """Write to a copy of standard error from here on: scripts may close their own."""
+    global log_file
+    log_file = os.dup(2)
+
+
+def log(text: str) -> None:
+    """One line of the replica's log."""
+    line = "%s %s\n" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text)
+    try:
+        os.write(log_file, line.encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass  # the log has reached its limit: serving goes on
 
 
 def peak_memory() -> int:

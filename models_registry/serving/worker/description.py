@@ -2,7 +2,6 @@
 
 scikit-learn names these things differently over its ages; every way of 0.19 and later is asked, best first.
 """
-# ruff: noqa: UP006, UP035, UP045, B905 - Python 3.6
 
 import importlib
 import inspect

@@ -14,10 +14,9 @@ import queue
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-if TYPE_CHECKING:
-    from models_registry.serving import entry_request as entry_request
+from . import entry_request, process
 
 MESSAGE_CHARACTERS = 2000
 RAW_HTTP = ("azureml.contrib.services.aml_request", "azureml_inference_server_http.api.aml_request")
@@ -42,10 +41,8 @@ class Script(object):
 
     methods = ["run"]
 
-    def __init__(self, path: str, folder: str, log: Callable[[str], None], call_seconds: float, log_file: int) -> None:
-        self.log = log
+    def __init__(self, path: str, folder: str, call_seconds: float) -> None:
         self.call_seconds = call_seconds
-        self.log_file = log_file
         self.name = os.path.relpath(path, folder)
         self.process = os.getpid()
         self._calls: queue.Queue[Optional[Call]] = queue.Queue()
@@ -66,7 +63,7 @@ class Script(object):
         except MemoryError:
             raise
         except BaseException as error:  # sys.exit() too: it is the script's, not ours
-            self.log(_traced(error))
+            process.log(_traced(error))
             raise CannotStart("%s failed: %s%s" % (what, _told(error), _hint(error))) from None
 
     def _look_at_run(self) -> None:
@@ -112,14 +109,14 @@ class Script(object):
     def _answer(self, meta: Dict[str, Any], body: bytes) -> Tuple[Dict[str, Any], bytes]:
         positional, named = self._arguments(meta, body)
         # Ends the process, and says where the script was, whatever it waits for: nobody waits for its answer any more.
-        faulthandler.dump_traceback_later(self.call_seconds, exit=True, file=self.log_file)
+        faulthandler.dump_traceback_later(self.call_seconds, exit=True, file=process.log_file)
         try:
             result = self._called(positional, named)
             try:
                 return _written(result)
             except (TypeError, ValueError, RecursionError) as error:
                 said = "what run returned is no JSON (%s): return lists, dicts, texts and numbers" % _told(error)
-                self.log(said)
+                process.log(said)
                 raise Failed(said) from None
         finally:
             faulthandler.cancel_dump_traceback_later()
@@ -131,7 +128,7 @@ class Script(object):
             raise
         except BaseException as error:  # sys.exit() too
             self._leave_if_forked()
-            self.log(_traced(error))
+            process.log(_traced(error))
             if self.is_decorated and isinstance(error, Exception) and not self._was_in_run(error):
                 raise Refused(_told(error)) from None  # the decorators could not make of it what run takes
             raise Failed(_told(error)) from None
