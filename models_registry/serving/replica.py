@@ -21,7 +21,8 @@ from models_registry.serving.confinement import Confinement
 from models_registry.serving.probe import Probe
 
 WORKER = Path(__file__).parent / "worker" / "__main__.py"
-EXIT_OUT_OF_MEMORY = 5
+EXIT_OUT_OF_MEMORY, EXIT_NOT_RETURNED = 5, 6
+ABORT_SECONDS = 1.0
 WEIGH_SECONDS = 1.0
 OUT_OF_MEMORY_SIGNS = (
     "MemoryError",
@@ -54,7 +55,7 @@ class Limits:
     file_bytes: int | None = 100 << 20  # of each file that it writes, its log included
     request_bytes: int | None = None  # of a request as it comes over the socket; None: the protocol's own limit
     start_seconds: float = 60
-    call_seconds: float = 60  # of one call of an entry script: a longer one ends the process
+    call_seconds: float = 60  # of one call: a longer one ends the process
     health_seconds: float = 30  # silent for longer: UNRESPONSIVE
 
 
@@ -202,6 +203,12 @@ class Replica:
         # Not Popen.terminate: it would reap a process that has just ended, and `poll` must see the end itself.
         os.kill(self._process.pid, signal.SIGTERM)
 
+    def abort(self) -> None:
+        """End a process that does not answer; its log says where all its threads were, if it can still be made to."""
+        self.stop(ABORT_SECONDS)
+        if self._process is not None and self._state is State.STOPPING:
+            os.kill(self._process.pid, signal.SIGABRT)
+
     def tail_log(self, size: int = 16_384) -> str:
         """The last `size` bytes of the log as text."""
         try:
@@ -299,7 +306,10 @@ class Replica:
             return "killed (by an administrator, or by the system when the whole machine has no memory left)"
         if by_signal is not None:
             return f"ended by signal {by_signal} ({signal.Signals(by_signal).name})"
-        if code == 1 and self.script_folder and "Timeout (" in self.tail_log():
-            return f"a call took longer than {self.limits.call_seconds:g} s; the log says where the script was"
+        if code == EXIT_NOT_RETURNED:
+            what = "entry script" if self.script_folder else "model"
+            return (
+                f"a call of the {what} did not return within {self.limits.call_seconds:g} s; the log says where it was"
+            )
         last = tail.strip().splitlines()[-1:]
         return f"exit code {code}" + (f": {last[0]}" if last else "")

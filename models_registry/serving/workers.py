@@ -28,7 +28,7 @@ EXIT_NOT_LOADED = 3  # of worker/start.py: the same file in the same environment
 NOT_LOADED = re.compile("the model cannot be loaded:|the entry script cannot be used:")
 POLL_SECONDS = 0.5  # of a replica that is well
 FACTS_SECONDS = 1.0
-CALL_GRACE_SECONDS = 5.0  # callers have had their 504 when a script that does not come back is ended
+CALL_GRACE_SECONDS = 5.0  # callers have had their 504 when a call that does not come back is ended
 
 
 class Phase(enum.Enum):
@@ -211,7 +211,7 @@ class Worker:
         elif state is State.UNRESPONSIVE:
             self._silent_since = self._silent_since or now
             if now - self._silent_since > replica.limits.health_seconds:
-                replica.stop(0)  # its end is then seen like any other
+                replica.abort()  # its end is then seen like any other
 
     def _let_in(self, replica: Replica) -> None:
         refusal = self._gate.verdict(replica.socket_path, replica.describe)
@@ -224,7 +224,7 @@ class Worker:
 
     def _after_its_end(self, replica: Replica) -> None:
         assert replica.exit is not None
-        reason = "it did not answer" if self.is_silent else replica.exit.reason
+        reason = "it did not answer; its log says where it was" if self.is_silent else replica.exit.reason
         if replica.exit.code == EXIT_NOT_LOADED and NOT_LOADED.search(reason):  # a model may end its process so, too
             self._give_up(_sentence(reason), replica.tail_log())
             return

@@ -265,3 +265,30 @@ def test_a_request_that_takes_all_memory_is_told_so_and_others_are_answered_agai
     page = client.get(deployment.get_absolute_url()).content.decode()
     assert "out of memory (its limit is 400 MB)" in page, "its history says so"
     assert "Enforced by rlimit for each process" in page and " of 400 MB" in page.replace("\xa0", " ")
+
+
+# Takes as many seconds as a row says.
+SLOW = (
+    'type("Slow", (), {"n_features_in_": 1, "predict": lambda self, x: '
+    '[__import__("time").sleep(x[0][0]), x[:, 0].astype(float)][1]})()'
+)
+
+
+def test_a_call_that_never_returns_ends_its_replica_which_is_replaced(
+    supervisor: Supervisor, register: Register, contributor: User, client: Client, settings: Any
+) -> None:
+    settings.SERVICE_SECONDS = 1
+    version = register(pickle.dumps(FromSource(SLOW)), name="slow")
+    deployment = wait_for_status(services.deploy(version, by=contributor), "Healthy", "Failed")
+    pid = pid_of(deployment)
+    status, answer = ask(deployment, {"data": [[3600]]})
+    assert (status, answer["error"]["code"]) == (504, "deadline_exceeded")  # type: ignore[index]
+    wait_for_status(deployment, "Unhealthy")
+    assert "a call of the model did not return within 6 s" in deployment.failure
+    assert "served_model.py" in deployment.log, "where it was"
+    wait_for_status(deployment, "Healthy")
+    assert pid_of(deployment) != pid
+    assert ask(deployment, {"data": [[0]]}) == (200, [0.0])
+    client.force_login(contributor)
+    page = client.get(deployment.get_absolute_url()).content.decode()
+    assert "a call of the model did not return within 6 s" in page, "its history says so"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -19,7 +21,9 @@ import pytest
 from models_registry.serving.gateway import Dispatcher, GatewayError, Limits, Route, Target
 from models_registry.serving.gateway.dispatcher import choose
 from models_registry.serving.replica import Replica, State
-from tests.serving.conftest import IRIS, Memory, until, wait_for
+from models_registry.serving.worker import protocol
+from models_registry.serving.worker.sockets import address_of
+from tests.serving.conftest import IRIS, FromSource, Memory, until, wait_for
 
 Launch = Callable[..., Replica]
 
@@ -152,6 +156,37 @@ def test_a_model_that_takes_too_long_is_504_and_the_service_goes_on(
     assert (response.status_code, response.json()["error"]["code"]) == (504, "deadline_exceeded")
     assert time.monotonic() - started < 6
     assert score(http, 0).json() == [0.0]
+
+
+def test_a_call_that_does_not_return_ends_its_process_and_says_where_it_was(
+    http: httpx.Client, memory: Memory, launch: Launch, moody_model: Path, pair: list[Replica]
+) -> None:
+    stuck = wait_for(launch(moody_model, call_seconds=5), State.READY)
+    memory.publish("moody", stuck)
+    assert score(http, 3600).json()["error"]["code"] == "deadline_exceeded"
+    until(lambda: stuck.poll() is State.EXITED)
+    memory.publish("moody", pair[0])
+    assert score(http, 0).json() == [0.0]
+    assert stuck.exit and not stuck.exit.expected
+    assert stuck.exit.reason == "a call of the model did not return within 5 s; the log says where it was"
+    assert "did not return within 5 s" in stuck.tail_log() and "served_model.py" in stuck.tail_log()
+
+
+def test_a_call_that_lets_no_other_thread_run_is_ended_with_its_traceback(folder: Path, launch: Launch) -> None:
+    source = """type("Held", (), {"n_features_in_": 1, "predict": lambda self, x: [
+        __import__("ctypes").PyDLL(None).sleep(int(x[0][0])), x[:, 0].astype(float)][1]})()"""
+    path = folder / "held.pkl"
+    path.write_bytes(pickle.dumps(FromSource(source)))
+    replica = wait_for(launch(path, health_seconds=1), State.READY)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        with address_of(replica.socket_path) as address:
+            connection.connect(address)
+        connection.sendall(protocol.encode(1, "predict", np.array([[3600.0]])))
+        until(lambda: replica.poll() is State.UNRESPONSIVE)
+        replica.abort()
+        until(lambda: replica.poll() is State.EXITED)
+    log = replica.tail_log()
+    assert "Fatal Python error: Aborted" in log and "served_model.py" in log, log
 
 
 def test_a_full_queue_is_429(http: httpx.Client, memory: Memory, pair: list[Replica]) -> None:

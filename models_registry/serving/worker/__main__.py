@@ -6,11 +6,11 @@
 The second form runs an entry script (see entry_script.py), in the folder of its snapshot. The first needs numpy and what
 the model needs. Says on standard error what happens (the supervisor keeps it as the log). Exits 0
 after SIGTERM, when what it was working on is answered; 3 when the model cannot be loaded; 4 when the socket cannot be
-made; 5 when memory ran out. The last line of the log then says why.
+made; 5 when memory ran out; 6 when a call did not return. The last line of the log then says why.
 
 `--spec` is JSON: "parent" (pid that this process shall not outlive), "memory_bytes", "open_files", "file_bytes",
 "max_body_bytes", "framework_version", "modules" (folders of Python modules that the model may need), "call_seconds"
-(after which a call of a script ends this process). All may be missing.
+(after which a call ends this process). All may be missing.
 """
 
 import importlib.util

@@ -5,7 +5,6 @@ decorated gets the fields of the JSON object by name; under `@rawhttp` it gets t
 included, runs in one thread: libraries keep things there that they look for again.
 """
 
-import faulthandler
 import importlib.util
 import inspect
 import json
@@ -41,8 +40,7 @@ class Script(object):
 
     methods = ["run"]
 
-    def __init__(self, path: str, folder: str, call_seconds: float) -> None:
-        self.call_seconds = call_seconds
+    def __init__(self, path: str, folder: str) -> None:
         self.name = os.path.relpath(path, folder)
         self.process = os.getpid()
         self._calls: queue.Queue[Optional[Call]] = queue.Queue()
@@ -108,18 +106,13 @@ class Script(object):
 
     def _answer(self, meta: Dict[str, Any], body: bytes) -> Tuple[Dict[str, Any], bytes]:
         positional, named = self._arguments(meta, body)
-        # Ends the process, and says where the script was, whatever it waits for: nobody waits for its answer any more.
-        faulthandler.dump_traceback_later(self.call_seconds, exit=True, file=process.log_file)
+        result = self._called(positional, named)
         try:
-            result = self._called(positional, named)
-            try:
-                return _written(result)
-            except (TypeError, ValueError, RecursionError) as error:
-                said = "what run returned is no JSON (%s): return lists, dicts, texts and numbers" % _told(error)
-                process.log(said)
-                raise Failed(said) from None
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+            return _written(result)
+        except (TypeError, ValueError, RecursionError) as error:
+            said = "what run returned is no JSON (%s): return lists, dicts, texts and numbers" % _told(error)
+            process.log(said)
+            raise Failed(said) from None
 
     def _called(self, positional: List[Any], named: Dict[str, Any]) -> Any:
         try:

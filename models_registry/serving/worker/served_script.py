@@ -9,8 +9,8 @@ from . import description, entry_script, protocol
 class Script(object):
     """An entry script, called with what came over the socket."""
 
-    def __init__(self, path: str, call_seconds: float) -> None:
-        self.script = entry_script.Script(path, os.getcwd(), call_seconds)
+    def __init__(self, path: str) -> None:
+        self.script = entry_script.Script(path, os.getcwd())
         self.methods = self.script.methods
         self.described = dict(
             self.script.described,

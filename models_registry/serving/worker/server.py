@@ -6,9 +6,10 @@ import selectors
 import signal
 import socket
 import threading
+import time
 from typing import Any, Deque, Dict, List, Optional, Set, Tuple
 
-from . import process, protocol, sockets
+from . import overdue, process, protocol, sockets
 
 EXIT_OUT_OF_MEMORY = 5
 READ_BYTES, PEEK_BYTES = 1 << 17, 1 << 10
@@ -61,8 +62,9 @@ class Server(object):
     those that ask for health or description, also while the model works, and leaves all others to the first.
     """
 
-    def __init__(self, model: Any, path: str, max_body: int) -> None:
+    def __init__(self, model: Any, path: str, max_body: int, call_seconds: float) -> None:
         self.model = model
+        self.overdue = overdue.Overdue(call_seconds)
         self.max_body = max_body
         self.draining = self.closed = False
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -109,7 +111,9 @@ class Server(object):
             selector.register(self.told, selectors.EVENT_READ)
             selector.register(self.listener, selectors.EVENT_READ)
             while not self.draining:
-                for key, _ in selector.select():
+                found = selector.select(self.overdue.look_seconds)
+                self.overdue.look()
+                for key, _ in found:
                     if key.fd == self.told:
                         self.draining = self.draining or signal.SIGTERM in _empty(self.told)
                     elif key.fileobj is self.listener:
@@ -200,11 +204,14 @@ class Server(object):
         if method not in self.model.methods:
             text = "the model has no method %s, only %s" % (method, self.model.methods)
             return [protocol.encode_error(number, "no_method", text)]
+        self.overdue.since = time.monotonic()
         try:
             return [self.model.respond(number, method, request.payload)]
         except MemoryError:
             process.log("out of memory in %s" % method)
             os._exit(EXIT_OUT_OF_MEMORY)
+        finally:
+            self.overdue.since = 0.0
 
 
 def _pipe() -> Tuple[int, int]:

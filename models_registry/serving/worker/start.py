@@ -1,6 +1,7 @@
 """What a model worker does from its start to its end; __main__.py says how it is called. Python 3.6."""
 
 import argparse
+import faulthandler
 import json
 import os
 import signal
@@ -48,7 +49,12 @@ def main() -> int:
         )
         return EXIT_NOT_LOADED
     try:
-        server = Server(served, options.socket, options.spec.get("max_body_bytes") or protocol.DEFAULT_MAX_BODY)
+        server = Server(
+            served,
+            options.socket,
+            options.spec.get("max_body_bytes") or protocol.DEFAULT_MAX_BODY,
+            options.spec.get("call_seconds") or CALL_SECONDS,
+        )
     except OSError as error:
         process.log("the socket %s cannot be made: %s" % (options.socket, error))
         return EXIT_NO_SOCKET
@@ -76,7 +82,7 @@ def load_model(options: Any) -> Any:
 
 
 def load_script(options: Any) -> Script:
-    return Script(options.script, options.spec.get("call_seconds") or CALL_SECONDS)
+    return Script(options.script)
 
 
 def drain_on_sigterm(server: Server) -> None:
@@ -99,6 +105,7 @@ def work_and_serve(script: Any, server: Server) -> None:
 def run() -> None:
     """The whole life of the process."""
     process.keep_log()
+    faulthandler.enable(file=process.log_file)
     try:
         code = main()
     except MemoryError:
