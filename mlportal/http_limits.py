@@ -64,8 +64,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_body = True
         self._head_bytes = 0
         self._head_since = None
-        self.scope["extensions"] = extensions = {}
+        extensions: dict[str, Any] = {}
+        self.scope["extensions"] = extensions
         super().on_headers_complete()
+        extensions["mlportal.body"] = partial(_body, self.cycle)
         extensions["mlportal.answer"] = partial(_answer, self.cycle)
 
     def on_message_complete(self) -> None:
@@ -114,6 +116,15 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+def _body(cycle: RequestResponseCycle) -> bytes | None:
+    """The body, where all of it came in one piece with the headers; else None, and `receive` has what there is of it."""
+    if cycle.more_body or cycle.disconnected or cycle.waiting_for_100_continue:
+        return None
+    body = bytes(cycle.body)
+    cycle.body = bytearray()
+    return body
+
+
 def _answer(cycle: RequestResponseCycle, headers: bytes, body: bytes) -> bool:
     """Answer 200, whole, in one write, as many short answers are: uvicorn's two take several times as long. `headers` are
     lines as they are sent, without the length. False where this cannot be: then nothing is done.
@@ -122,7 +133,7 @@ def _answer(cycle: RequestResponseCycle, headers: bytes, body: bytes) -> bool:
         return False
     if cycle.scope["method"] == "HEAD":  # a body would be read as the begin of the next answer
         return False
-    own = b"".join([b"%s: %s\r\n" % pair for pair in cycle.default_headers])
+    own = b"".join([b"%s: %s\r\n" % pair for pair in cycle.default_headers]) if cycle.default_headers else b""
     cycle.transport.write(b"HTTP/1.1 200 OK\r\n%s%scontent-length: %d\r\n\r\n%s" % (own, headers, len(body), body))
     cycle.response_started = cycle.response_complete = True
     cycle.message_event.set()

@@ -44,7 +44,8 @@ _mounted: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Mounted] = weakre
 def mounted() -> Mounted:
     """The gateway of the running event loop."""
     loop = asyncio.get_running_loop()
-    if loop not in _mounted:
+    here = _mounted.get(loop)
+    if here is None:
         routes = PortalRoutes()
         limits = Limits(
             body_bytes=settings.SERVICE_BODY_BYTES,
@@ -57,8 +58,9 @@ def mounted() -> Mounted:
             batch_rows=settings.SERVICE_BATCH_ROWS,
         )
         gateway = Gateway(routes, PortalRecorder(requests), limits, mirrors.add)
-        _mounted[loop] = Mounted(gateway, routes, LoadMeter(lambda: gateway.dispatcher.inside, routes.thread))
-    return _mounted[loop]
+        here = Mounted(gateway, routes, LoadMeter(lambda: gateway.dispatcher.inside, routes.thread))
+        _mounted[loop] = here
+    return here
 
 
 async def gateway_application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -28,6 +28,7 @@ from models_registry.serving.gateway.http import (
     Scope,
     Send,
     answered_at_once,
+    body_at_once,
     body_is_csv,
     error_answer,
     gone,
@@ -289,8 +290,10 @@ class Gateway:
 
     async def _take_body(self, exchange: Exchange) -> None:
         limits, patrol = self.limits, self.dispatcher.patrol
-        exchange.body = await read_body(exchange.headers, exchange.receive, limits, patrol, self.held)
-        exchange.held = len(exchange.body)
+        body = body_at_once(exchange.scope, limits, self.held)
+        if body is None:
+            body = await read_body(exchange.headers, exchange.receive, limits, patrol, self.held)
+        exchange.body, exchange.held = body, len(body)
 
     def _keep(self, exchange: Exchange, payload: Any) -> None:
         """While a request waits, its rows are kept, and of its body what the record tells."""
@@ -304,6 +307,7 @@ class Gateway:
 
     async def _recorded(self, exchange: Exchange, handler: Handler) -> Answer:
         started, clock = time.time(), time.perf_counter()
+        self.dispatcher.attention.request_came()
         problem = None
         try:
             answer = await handler(exchange)

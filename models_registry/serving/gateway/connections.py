@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from models_registry.serving.gateway import batching, errors
+from models_registry.serving.gateway.attention import Attention
 from models_registry.serving.gateway.contracts import Limits, Route, Target
 from models_registry.serving.gateway.patrol import ClientGone, Waiting, Watch
 from models_registry.serving.worker import protocol
@@ -89,11 +90,19 @@ def rows_of(payload: Any) -> int:
 class Link(asyncio.Protocol):
     """To the replica at `path`; opened when it is needed. `gone` is called when it is of no use any more."""
 
-    def __init__(self, path: Path, limits: Limits, gone: Callable[[Link], None], measure: Measure | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits,
+        gone: Callable[[Link], None],
+        measure: Measure | None,
+        attention: Attention | None,
+    ) -> None:
         self.path = path
         self.limits = limits
         self.gone = gone
         self.measure = measure
+        self.attention = attention
         self.decoder = protocol.Decoder(limits.answer_bytes)
         self.transport: asyncio.Transport | None = None
         self.opening: asyncio.Task[None] | None = None
@@ -102,6 +111,7 @@ class Link(asyncio.Protocol):
         self.under_way: Sequence[Request] = ()
         self.sent_at = 0.0
         self.has_ended = False
+        self.sends_soon = False
         self.not_stacked: set[str] = set()  # methods whose answer was not one item a row
 
     @property
@@ -116,14 +126,19 @@ class Link(asyncio.Protocol):
         request.result = loop.create_future()
         self.queue[request] = None
         if self.transport is not None:
-            if not self.under_way:
-                self._send_next(loop.time())
+            if not self.under_way and not self.sends_soon:
+                self.sends_soon = True
+                loop.call_soon(self._send_soon)  # those that came with this one go with it
         elif self.opening is None:
             self.opening = loop.create_task(self._open(loop))
         try:
             return await request.result
         finally:
             self.queue.pop(request, None)
+
+    def _send_soon(self) -> None:
+        self.sends_soon = False
+        self._send_next(asyncio.get_running_loop().time())
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -140,6 +155,8 @@ class Link(asyncio.Protocol):
         self._end(ReplicaLost())
 
     def data_received(self, data: bytes) -> None:
+        if self.attention is not None:
+            self.attention.answer_came()
         try:
             messages = self.decoder.feed(data)
         except protocol.ProtocolError as error:

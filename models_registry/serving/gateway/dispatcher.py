@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models_registry.serving.gateway import errors
+from models_registry.serving.gateway.attention import Attention
 from models_registry.serving.gateway.batching import key_of
 from models_registry.serving.gateway.connections import Link, ReplicaAbsent, ReplicaLost, Request
 from models_registry.serving.gateway.contracts import Limits, Recorder, Route, Routes, Target
@@ -71,6 +72,7 @@ class Dispatcher:
         self.routes = routes
         self.limits = limits
         self.patrol = Patrol()
+        self.attention = Attention()
         self._measure = recorder.measure_batch if recorder is not None else None
         self._links: dict[Path, Link] = {}
         self._asking: dict[Path, Link] = {}  # for their health: an answer to that does not wait for the model
@@ -229,7 +231,8 @@ class Dispatcher:
         links = self._asking if method == "health" else self._links
         link = links.get(path)
         if link is None:
-            link = links[path] = Link(path, self.limits, self._forget, self._measure if links is self._links else None)
+            told = (self._measure, self.attention) if links is self._links else (None, None)
+            link = links[path] = Link(path, self.limits, self._forget, *told)
         return link
 
     def _forget(self, link: Link) -> None:

@@ -34,8 +34,11 @@ Headers = Mapping[bytes, bytes]
 
 
 def headers_of(scope: Scope) -> Headers:
-    """The first header of each (lower case) name."""
-    return dict(scope["headers"][::-1])
+    """The first header of each (lower case) name; made once for a request."""
+    headers: Headers | None = scope.get("mlportal.headers")
+    if headers is None:
+        headers = scope["mlportal.headers"] = dict(scope["headers"][::-1])
+    return headers
 
 
 def header(headers: Headers, name: bytes) -> str | None:
@@ -95,6 +98,17 @@ class Reading(Waiting):
         if self.task is not None and not self.is_late:
             self.is_late = True
             self.task.cancel()
+
+
+def body_at_once(scope: Scope, limits: Limits, held: Held) -> bytes | None:
+    """The body, where the server has all of it already, as it has most short ones; else None. Raises as `read_body`."""
+    at_once = (scope.get("extensions") or {}).get("mlportal.body")
+    body: bytes | None = None if at_once is None else at_once()
+    if body is not None:
+        if len(body) > limits.body_bytes:
+            raise _too_large(limits)
+        held.take(len(body))
+    return body
 
 
 async def read_body(headers: Headers, receive: Receive, limits: Limits, patrol: Patrol, held: Held) -> bytes:

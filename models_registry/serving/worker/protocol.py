@@ -11,7 +11,7 @@ Whoever reads gives the largest body that it takes: neither side trusts the othe
 
 import json
 import struct
-from typing import Any, Dict, List, NamedTuple, Optional, Union
+from typing import Any, Dict, List, NamedTuple, Union
 
 try:
     import numpy as np
@@ -27,6 +27,7 @@ ITEMS = ("?", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "<f2", "<f
 DTYPES = [np.dtype(code) for code in ITEMS] if np is not None else []
 CODES = {dtype: code for code, dtype in enumerate(DTYPES)}
 MAX_DIMENSIONS = 8
+SHAPES = [struct.Struct("<%dQ" % dimensions) for dimensions in range(MAX_DIMENSIONS + 1)]
 COPIED_BYTES = 1 << 16  # more than this is not copied into one piece with its header
 DEFAULT_MAX_BODY = 1 << 28
 
@@ -71,7 +72,7 @@ def body_of(payload: Any) -> Body:
         code = CODES.get(little)
         if code is None or payload.ndim > MAX_DIMENSIONS:
             raise TypeError("arrays of %s with %d dimensions are not sent" % (payload.dtype, payload.ndim))
-        shape = struct.pack("<%dQ" % payload.ndim, *payload.shape)
+        shape = SHAPES[payload.ndim].pack(*payload.shape)
         items = payload.astype(little, copy=False)
         large = items.nbytes > COPIED_BYTES and items.flags.c_contiguous
         return Body(ARRAY, code, payload.ndim, [shape, items.data.cast("B") if large else items.tobytes()])
@@ -111,43 +112,46 @@ class Decoder(object):
 
     def __init__(self, max_body: int = DEFAULT_MAX_BODY) -> None:
         self.max_body = max_body
-        self.buffer = bytearray()
+        self.begun = bytearray()  # a message of which not all has come
         self.needed = HEADER.size
 
     def feed(self, data: Union[bytes, memoryview]) -> List[Message]:
         """The messages that `data` completes. Raises ProtocolError; the connection is of no use after it."""
-        self.buffer += data
-        messages = []
-        while len(self.buffer) >= self.needed:
-            message = self._take()
-            if message is None:
-                break
-            messages.append(message)
-        return messages
+        if not self.begun:
+            return self._take(data)
+        self.begun += data
+        if len(self.begun) < self.needed:
+            return []
+        begun, self.begun = self.begun, bytearray()
+        return self._take(memoryview(begun))
 
-    def _take(self) -> Optional[Message]:
-        magic, request_id, kind, dtype, dimensions, name_size, body_size = HEADER.unpack_from(self.buffer)
-        if magic != MAGIC:
-            raise ProtocolError("not a message of this protocol")
-        if body_size > self.max_body:
-            raise TooLarge("a message of %d bytes, at most %d are taken" % (body_size, self.max_body))
-        self.needed = HEADER.size + name_size + body_size
-        if len(self.buffer) < self.needed:
-            return None
-        end_of_name = HEADER.size + name_size
-        with memoryview(self.buffer) as view:  # released before the buffer is made shorter
-            label = bytes(view[HEADER.size : end_of_name])
-            # A copy, so that numpy gets memory that is aligned and its own.
-            body = bytes(view[end_of_name : self.needed])
-        if len(self.buffer) == self.needed:
-            self.buffer = bytearray()  # a large one is given back, not kept
-        else:
-            del self.buffer[: self.needed]
+    def _take(self, data: Union[bytes, memoryview]) -> List[Message]:
+        messages = []
+        start, size = 0, len(data)
         self.needed = HEADER.size
-        try:
-            return Message(request_id, kind, label.decode(), _decode(kind, dtype, dimensions, body))
-        except ValueError as error:
-            raise ProtocolError("a message that cannot be read: %s" % error) from None
+        while size - start >= HEADER.size:
+            magic, request_id, kind, dtype, dimensions, name_size, body_size = HEADER.unpack_from(data, start)
+            if magic != MAGIC:
+                raise ProtocolError("not a message of this protocol")
+            if body_size > self.max_body:
+                raise TooLarge("a message of %d bytes, at most %d are taken" % (body_size, self.max_body))
+            name_start = start + HEADER.size
+            body_start = name_start + name_size
+            end = body_start + body_size
+            if end > size:
+                self.needed = end - start
+                break
+            try:
+                name = bytes(data[name_start:body_start]).decode()
+                # A copy, so that numpy gets memory that is aligned and its own.
+                payload = _decode(kind, dtype, dimensions, bytes(data[body_start:end]))
+            except ValueError as error:
+                raise ProtocolError("a message that cannot be read: %s" % error) from None
+            messages.append(Message(request_id, kind, name, payload))
+            start = end
+        if start < size:
+            self.begun += data[start:]
+        return messages
 
 
 def _decode(kind: int, dtype: int, dimensions: int, body: bytes) -> Any:
@@ -160,7 +164,7 @@ def _decode(kind: int, dtype: int, dimensions: int, body: bytes) -> Any:
         return Raw(json.loads(body[LENGTH.size : end].decode()), body[end:])
     if kind != ARRAY or dtype >= len(DTYPES) or dimensions > MAX_DIMENSIONS or len(body) < 8 * dimensions:
         raise ValueError("unknown kind or type")
-    shape = struct.unpack_from("<%dQ" % dimensions, body)
+    shape = SHAPES[dimensions].unpack_from(body)
     count = 1
     for length in shape:
         count *= length

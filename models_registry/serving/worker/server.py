@@ -12,6 +12,7 @@ from typing import Any, Deque, Dict, List, Optional, Set, Tuple
 from . import overdue, process, protocol, sockets
 
 EXIT_OUT_OF_MEMORY = 5
+SHORT_SECONDS = 0.0005
 READ_BYTES, PEEK_BYTES = 1 << 17, 1 << 10
 
 
@@ -56,6 +57,31 @@ class Connection(object):
             self.unsent[0:1] = [part[sent:]] if sent < len(part) else []
 
 
+class Patience(object):
+    """Waits for what comes next. A processor that sleeps may need longer to wake than a small model to answer. So, while
+    requests follow each other quickly, this asks again and again for a moment before it sleeps, as the kernel's halt
+    polling does, and leaves the processor to whoever wants it.
+    """
+
+    def __init__(self, selector: Any) -> None:
+        self.selector = selector
+        self.is_short = False
+        self.asks = (os.cpu_count() or 1) > 1
+
+    def wait(self) -> Any:
+        """As `select`."""
+        began = time.perf_counter()
+        if self.is_short:
+            while time.perf_counter() - began < SHORT_SECONDS:
+                found = self.selector.select(0)
+                if found:
+                    return found
+                os.sched_yield()
+        found = self.selector.select()
+        self.is_short = self.asks and time.perf_counter() - began < SHORT_SECONDS
+        return found
+
+
 class Server(object):
     """One thread reads requests, calls the model and sends the answers: the model does one call at a time anyway, and to
     hand something over to another thread of Python may take milliseconds. Another thread takes new connections, answers
@@ -86,8 +112,9 @@ class Server(object):
         with selectors.DefaultSelector() as selector:
             selector.register(self.woken, selectors.EVENT_READ)
             here: Set[Connection] = set()
+            patience = Patience(selector)
             while here or self.left or not self.closed:
-                for key, events in selector.select():
+                for key, events in patience.wait():
                     if key.data is None:
                         _empty(self.woken)
                     elif not self._go_on(key.data, events, space, selector):
