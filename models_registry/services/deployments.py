@@ -23,7 +23,7 @@ from models_registry.services.history import note_served
 from models_registry.services.revisions import NO_INFERENCE, Inference, inference_of, make_revision
 from models_registry.services.scaling import LIMITS, said_of, scaling_fields
 from models_registry.services.standby import NO_STANDBY
-from models_registry.status import DeploymentStatus
+from models_registry.status import DeploymentStatus, ReplicaState
 
 RUNS = frozenset({DeploymentStatus.TRANSITIONING, DeploymentStatus.HEALTHY, DeploymentStatus.UNHEALTHY})
 SCALING = frozenset(name for name, _ in LIMITS.values())
@@ -104,7 +104,8 @@ def redeploy(deployment: Deployment, version: ModelVersion, *, accept_changes: b
     now = deployment.revision
     if len(now.versions) > 1:
         raise BadInput(f"{deployment} is made of {len(now.versions)} models: say all of them.", field="models")
-    if now.versions == [version] and deployment.status in RUNS:
+    given_up = deployment.replicas.filter(revision=now, state=ReplicaState.FAILED).exists()
+    if now.versions == [version] and deployment.status in RUNS and not given_up:
         raise Conflict(f"{version} is what {deployment} is made of already.", field="version")
     make_of(deployment, changed_revision(now, [version], None, by, accept_changes), by=by)
 

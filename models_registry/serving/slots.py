@@ -48,6 +48,7 @@ class Slot:
     scaler: Scaler = field(init=False)
     # The rows of its replicas, as they are: their keys in the table, and what they say.
     written: dict[Key, tuple[int | None, dict[str, Any]]] = field(default_factory=dict, init=False)
+    _stands_in: bool = field(default=False, init=False)  # the second version, for all others
 
     def __post_init__(self) -> None:
         self.scaler = Scaler(self.deployment.desired_replicas)
@@ -107,7 +108,7 @@ class Slot:
             ready = len(new.answering) if new else 0
             have(row.revision, min(ready + 1, many))
             have(row.live_revision, max(many - ready, 1))
-        have(row.candidate, max(1, -(-many * row.candidate_percent // 100)))
+        have(row.candidate, many if self._stands_in else max(1, -(-many * row.candidate_percent // 100)))
         if row.standby_id in self.fleets:  # nobody starts it anew
             have(row.standby, self.fleets[row.standby_id].count)
         return plan
@@ -137,6 +138,7 @@ class Slot:
         row = self.deployment
         new = self.fleets[row.revision_id]
         old = self.fleets[row.live_revision_id] if row.live_revision_id not in (None, row.revision_id) else None
+        self._stands_in = False
         report = self._steady(new) if old is None else self._updating(new, old)
         report.fields.update(desired_replicas=self.scaler.desired, scaling=self.scaler.reason)
         if row.standby_id is not None and "standby" not in report.fields:
@@ -149,7 +151,7 @@ class Slot:
     def _steady(self, new: Fleet) -> Report:
         row = self.deployment
         if new.is_lost:
-            return self._failed(new)
+            return self._lost(new)
         fields: dict[str, Any] = {"live_revision": new.revision} if new.answering else {}
         problem = new.problem
         if problem:
@@ -173,7 +175,7 @@ class Slot:
             return Report(S.HEALTHY, f"{new.revision} answers", fields)
         problem = new.problem
         if new.has_given_up:
-            return self._failed(new) if old.is_lost else self._back_to(old, new)
+            return self._lost(new) if old.is_lost else self._back_to(old, new)
         if problem and not old.answering:
             return Report(S.UNHEALTHY, problem, {"log": new.log, "failure": problem})
         return Report(S.TRANSITIONING, f"{new.revision} is being started", {"log": new.log})
@@ -184,6 +186,22 @@ class Slot:
         fields = {"revision": old.revision, "failure": message, "log": new.log}
         return Report(S.HEALTHY if old.answering else S.UNHEALTHY, message, fields)
 
-    def _failed(self, new: Fleet) -> Report:
-        fields = {"live_revision": None, "failure": new.problem, "log": new.log, **NO_STANDBY}
-        return Report(S.FAILED, new.problem, fields)
+    def _lost(self, new: Fleet) -> Report:
+        """Of what was wanted nothing will answer again by itself. A second version with a share of the requests takes them
+        all; one that gets copies alone does not: nobody has said yet that its answers are good for callers."""
+        second = self._second
+        self._stands_in = second is not None and not second.is_lost
+        if second is None or second.is_lost:
+            problem = (
+                f"{new.problem} {second.revision}, the second version: {second.problem}" if second else new.problem
+            )
+            fields = {"live_revision": None, "failure": problem, "log": new.log, **NO_STANDBY}
+            return Report(S.FAILED, problem, fields)
+        does = "answers every request meanwhile" if second.answering else "shall answer meanwhile, and is being started"
+        problem = f"{new.revision} is given up: {new.problem} {second.revision}, the second version, {does}."
+        return Report(S.UNHEALTHY, problem, {"failure": problem, "log": new.log})
+
+    @property
+    def _second(self) -> Fleet | None:
+        row = self.deployment
+        return self.fleets.get(row.candidate_id) if row.candidate_id and row.candidate_percent else None

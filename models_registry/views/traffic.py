@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -106,7 +107,8 @@ def traffic_of(found: Deployment) -> dict[str, Any]:
         )
     disagreements = list(found.disagreements.all()[:SHOWN]) if candidate else []
     served = list(found.served.select_related("actor")[:SHOWN])
-    ready = found.replicas.filter(revision=candidate, state="ready").count() if candidate else 0
+    ready = dict(found.replicas.filter(state="ready").values_list("revision").annotate(Count("pk")))
+    candidate_ready, main_ready = ready.get(found.candidate_id, 0), ready.get(main.pk, 0)
     return {
         "deployment": found,
         "lines": lines,
@@ -114,10 +116,12 @@ def traffic_of(found: Deployment) -> dict[str, Any]:
         "counts": counts,
         "disagreements": disagreements,
         "served": served,
-        "candidate_ready": ready,
+        "candidate_ready": candidate_ready,
+        "main_ready": main_ready,
         "traffic_state": state_of(
             [list(line.values()) for line in lines],
             counts and [counts.same, counts.different, counts.failed, counts.dropped],
-            [row.pk for row in disagreements[:1]], [(row.pk, row.until) for row in served], ready,
+            [row.pk for row in disagreements[:1]], [(row.pk, row.until) for row in served],
+            candidate_ready, main_ready,
         ),
     }  # fmt: skip

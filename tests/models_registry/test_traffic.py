@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from django.test import Client
 
 from mlportal.access.models import User
 from mlportal.errors import BadInput, Conflict, NotAllowed
@@ -118,6 +121,47 @@ def test_a_candidate_that_answers_otherwise_than_it_owes_gets_no_request_and_is_
     assert service.candidate_id is not None
     (worker,) = supervisor.slots[service.pk].fleets[service.candidate_id].workers.values()
     until(lambda: worker.replica and worker.replica.exit)
+
+
+def kill_for_good(service: Deployment, label: str) -> None:
+    for _ in range(3):
+        running = service.replicas.filter(revision__label=label, state="ready").exclude(pid=None)
+        replica = until(running.first)
+        os.kill(replica.pid, signal.SIGKILL)
+        until(lambda pid=replica.pid: not service.replicas.filter(pid=pid).exists())  # type: ignore[misc]
+    until(lambda: service.replicas.filter(revision__label=label, state="failed").exists())
+
+
+def test_a_second_version_with_a_share_answers_everything_when_the_first_has_failed_for_good(
+    http: httpx.Client, service: Deployment, second: ModelVersion, contributor: User, client: Client
+) -> None:
+    services.set_candidate(service, [second], percent=10, by=contributor)
+    until(lambda: ready(service, "iris:2"))
+    kill_for_good(service, "iris:1")
+    wait_for_status(service, "Unhealthy", "Failed")
+    until(lambda: "answers every request" in Deployment.objects.get().failure)
+    service.refresh_from_db()
+    assert service.status == "Unhealthy"
+    assert shares(http) == {"iris:2": 60}
+    assert http.get("/services/iris/v2/health/ready").status_code == 200
+    client.force_login(contributor)
+    page = client.get(service.get_absolute_url()).content.decode()
+    assert "iris:1 is given up" in page and "iris:2, the second version, answers every request meanwhile." in page
+    assert "does not answer: see the replicas" in page
+
+    services.redeploy(service, service.revision.versions[0], by=contributor)
+    wait_for_status(service, "Healthy", "Failed")
+    assert ready(service, "iris:1") and service.failure == ""
+    assert set(shares(http)) == {"iris:1", "iris:2"}
+
+
+def test_a_second_version_that_gets_copies_alone_does_not_stand_in(
+    service: Deployment, second: ModelVersion, contributor: User
+) -> None:
+    services.set_candidate(service, [second], mirror=100, by=contributor)
+    until(lambda: ready(service, "iris:2"))
+    kill_for_good(service, "iris:1")
+    wait_for_status(service, "Failed")
 
 
 def test_what_stood_by_ends_after_its_time_and_going_back_is_an_update_then(
