@@ -8,17 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Now
 
-from experiments.models import Experiment, Run, RunProperty, Tag
+from experiments.models import Experiment, Run, RunEvent, RunProperty, Tag
 from experiments.services.runs import clean_properties, clean_text, require_writer
-from experiments.services.submit import clean_tags, get_or_make_experiment, next_number, refuse_too_many_children
+from experiments.services.submit import clean_tags, get_or_make_experiment, next_number_at, refuse_too_many_children
 from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace
 from mlportal.access.principals import RunPrincipal, person_behind
 from mlportal.access.roles import Role
-from mlportal.access.services import record, require
+from mlportal.access.services import line, require
 from mlportal.errors import BadInput, Conflict, NotAllowed
+from mlportal.statements import insert
 from mlportal.texts import storable
 
 ENDINGS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
@@ -51,26 +51,29 @@ def start_run(
         require(Role.CONTRIBUTOR, workspace, by)
     person = person_behind(by)
     place = _place(workspace, experiment, parent, by=person)
-    number = next_number(place)  # locks the row until the transaction ends, so that children are counted one by one
+    number, now = next_number_at(place)  # locks the row until the transaction ends, so that children come one by one
     refuse_too_many_children(parent)
-    run = Run.objects.create(
+    run = Run(
         workspace=workspace,
         experiment=place,
         number=number,
         name=clean_text(name, "name"),
         parent=parent,
         status=RunStatus.RUNNING,
-        started_at=started_at or Now(),
+        created_at=now,
+        started_at=started_at or now,
         created_by=person,
     )
-    run.events.create(new=RunStatus.RUNNING, reason="started by its client", actor=person)
-    Tag.objects.bulk_create(Tag(run=run, name=key, value=value) for key, value in clean_tags(tags or {}).items())
-    RunProperty.objects.bulk_create(
-        RunProperty(run=run, name=key, value=value) for key, value in clean_properties(properties or {}).items()
+    insert([run])
+    event = RunEvent(run=run, new=RunStatus.RUNNING, reason="started by its client", actor=person)
+    # A parent's own line tells enough: a search starts thousands
+    lines = [line("run.start", by=person, workspace=workspace, subject=run.uid, experiment=place.name)]
+    insert(
+        [event],
+        [Tag(run=run, name=key, value=value) for key, value in clean_tags(tags or {}).items()],
+        [RunProperty(run=run, name=key, value=value) for key, value in clean_properties(properties or {}).items()],
+        [] if parent else lines,
     )
-    if parent is None:  # a parent's own line tells enough: a search starts thousands
-        record("run.start", by=person, workspace=workspace, subject=run.uid, experiment=place.name)
-    run.refresh_from_db()
     return run
 
 

@@ -1,6 +1,7 @@
 """A run is asked for: one transaction, then one wake-up."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import BadInput, Conflict, StaleState
+from mlportal.statements import NOW, moment_of, together
 from mlportal.texts import storable
 
 MAX_ARGUMENTS = 1000
@@ -114,25 +116,33 @@ def get_or_make_experiment(workspace: Workspace, name: str, *, by: User) -> Expe
 
 def next_number(experiment: Experiment) -> int:
     """Counts up by one whoever asks at the same time: the update locks the row until the transaction ends."""
+    return next_number_at(experiment)[0]
+
+
+def next_number_at(experiment: Experiment) -> tuple[int, datetime]:
+    """The same, in a transaction of the caller's, and what time it is by the database's clock."""
     table = connection.ops.quote_name(Experiment._meta.db_table)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {table} SET last_number = last_number + 1 WHERE id = %s RETURNING last_number", [experiment.pk]
+    (rows,) = together(
+        (
+            f"UPDATE {table} SET last_number = last_number + 1 WHERE id = %s RETURNING last_number, {NOW}",
+            [experiment.pk],
         )
-        row = cursor.fetchone()
-    if row is None:
+    )
+    if not rows:
         raise StaleState(f"The experiment {experiment.name} was deleted by somebody else first.")
-    experiment.last_number = row[0]
-    return experiment.last_number
+    experiment.last_number = rows[0][0]
+    return experiment.last_number, moment_of(rows[0][1])
 
 
 def refuse_too_many_children(parent: Run | None) -> None:
     """Called after `next_number`, whose lock makes those who start one at the same time come one by one; the parent's own
     lock keeps it from going to the trash meanwhile."""
-    rows = Run.objects.select_for_update(of=("self",)).filter(pk=parent.pk) if parent else Run.objects.none()
+    if parent is None:
+        return
+    rows = Run.objects.select_for_update(of=("self",)).filter(pk=parent.pk)
     if any(deleted_at is not None for deleted_at in rows.values_list("deleted_at", flat=True)):
         raise Conflict("The parent is in the trash; restore it first.", code="deleted")
-    if parent and parent.children.count() >= settings.RUN_CHILDREN:
+    if parent.children.count() >= settings.RUN_CHILDREN:
         limit = settings.RUN_CHILDREN
         raise BadInput(f"A run has at most {limit} children (MLPORTAL_RUN_CHILDREN).", field="parent", limit=limit)
 

@@ -21,6 +21,7 @@ from mlportal.access.models import (
 )
 from mlportal.access.roles import Role
 from mlportal.errors import BadInput, Conflict, NotAllowed
+from mlportal.statements import insert
 
 # What the apps give every new workspace. They add to it themselves: this package knows none of them.
 NEW_WORKSPACE: list[Callable[[Workspace], None]] = []
@@ -28,10 +29,15 @@ NEW_WORKSPACE: list[Callable[[Workspace], None]] = []
 
 def record(action: str, *, by: Any, workspace: Workspace | None = None, subject: object = "", **details: Any) -> None:
     """Add a line to the audit trail; call it inside the transaction of what it tells."""
+    insert([line(action, by=by, workspace=workspace, subject=subject, **details)])
+
+
+def line(
+    action: str, *, by: Any, workspace: Workspace | None = None, subject: object = "", **details: Any
+) -> AuditEvent:
+    """The same, for who stores it with other rows."""
     actor = by if isinstance(by, User) else None
-    AuditEvent.objects.create(
-        workspace=workspace, actor=actor, action=action, subject=str(subject)[:300], details=details
-    )
+    return AuditEvent(workspace=workspace, actor=actor, action=action, subject=str(subject)[:300], details=details)
 
 
 def require(role: Role, workspace: Workspace, person: Any) -> None:

@@ -208,8 +208,10 @@ def search(call: Call) -> Json:
 def _parent(call: Call, run_id: str) -> Run | None:
     if isinstance(call.by, RunPrincipal) and not run_id:
         return Run.objects.select_related("experiment", "workspace").get(pk=call.by.run_id)
+    if not run_id:
+        return None
     visible = Run.objects.visible_to(call.by).filter(workspace=call.workspace, uid=run_id[:32], deleted_at=None)
-    return visible.select_related("experiment", "workspace").first() if run_id else None
+    return visible.select_related("experiment", "workspace").first()
 
 
 def _parent_uid(run: Run) -> str:
