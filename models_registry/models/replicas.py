@@ -36,6 +36,11 @@ class ServiceReplica(models.Model):
         return f"{self.revision}, replica {self.number}"
 
     @property
+    def key(self) -> str:
+        """Names it among those of its service, in addresses of pages."""
+        return f"{self.revision_id}-{self.number}"
+
+    @property
     def colour(self) -> str:
         return REPLICA_COLOURS[ReplicaState(self.state)]
 

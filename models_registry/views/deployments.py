@@ -22,6 +22,7 @@ from models_registry.models import Deployment
 from models_registry.serving.portal_routes import told
 from models_registry.status import DeploymentStatus
 from models_registry.views.console import console
+from models_registry.views.logs import log_of
 from models_registry.views.service import choices_of, deployment_of, deployments_of
 from models_registry.views.traffic import traffic_of
 
@@ -30,6 +31,7 @@ CHOICES = 50
 S = DeploymentStatus
 STEADY = frozenset({S.HEALTHY, S.FAILED, S.STOPPED})
 UNKNOWN_EXAMPLE = {"data": [["…"]], "method": "predict"}  # until the model has said what it takes
+EMPTY_EXAMPLE: dict[str, Any] = {"data": []}  # a script says only what its decorators say
 
 
 @require_safe
@@ -191,7 +193,7 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         build = EnvironmentBuild.objects.under_way().filter(version=found.revision.environment_version).first()
     example = services.example_request(found)
     has_script = bool((found.live_revision or found.revision).entry_script)
-    body = orjson.dumps(example or ({} if has_script else UNKNOWN_EXAMPLE)).decode()
+    body = orjson.dumps(example or (EMPTY_EXAMPLE if has_script else UNKNOWN_EXAMPLE)).decode()
     events = list(found.events.select_related("actor")[:EVENTS])
     moving = found.log if not is_steady else ""
     golden = getattr(found, "golden_replay", None)
@@ -209,6 +211,7 @@ def _live(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "versions": found.revision.versions,
         "choices_state": state_of(found.revision_id, found.live_revision_id, found.candidate_id, is_steady),
         "replicas": replicas,
+        **log_of(found, replicas, request.GET.get("log", "")),
         "earlier": services.previous(found) if status != S.STOPPED else None,
         "example_text": pretty(example) if example else "",
         "curl": _curl(found, body),

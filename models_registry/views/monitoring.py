@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from django.contrib import messages
 from django.db.models import Max, Sum
 from django.http import HttpResponse
@@ -101,7 +102,7 @@ def _quality(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
         "watch": monitoring.watch_of(found),
         "kept": kept,
         "reports": [(report, _columns(report), monitoring.model_of(found, report.version)) for report in reports],
-        "accuracies": [{**one, "rows": _rows(one)} for one in monitoring.live_accuracy(found)],
+        "accuracies": [{**one, "rows": _rows(one), **_over_time(one)} for one in monitoring.live_accuracy(found)],
         "may_change": request.role.includes(Role.CONTRIBUTOR),
         "state": _state(found),
     }
@@ -110,6 +111,21 @@ def _quality(request: WorkspaceRequest, found: Deployment) -> dict[str, Any]:
 def _rows(accuracy: dict[str, Any]) -> list[tuple[str, list[int]]]:
     confusion = accuracy.get("confusion", {"labels": [], "counts": []})
     return list(zip(confusion["labels"], confusion["counts"], strict=True))
+
+
+def _over_time(accuracy: dict[str, Any]) -> dict[str, Any]:
+    """The steps under one name of their figure, for the table, and the same for the chart that its script draws."""
+    is_share = accuracy["kind"] == "classes"
+    name, title = ("accuracy", "Accuracy") if is_share else ("mae", "Mean absolute error")
+    steps = [{**step, "value": step[name]} for step in accuracy["steps"]]
+    chart = {
+        "name": title,
+        "times": [int(step["at"].timestamp()) for step in steps],
+        "values": [step["value"] for step in steps],
+        "counts": [step["count"] for step in steps],
+        "isShare": is_share,
+    }
+    return {"steps": steps, "title": title, "chart": orjson.dumps(chart).decode()}
 
 
 def _state(found: Deployment) -> str:

@@ -3,7 +3,7 @@ import "./time.js";
 import "./confirm.js";
 import "./copy.js";
 import "./shortcuts.js";
-import "./follow.js";
+import "./swaps.js";
 import "./forms.js";
 import "./mlflow-links.js";
 import { toast } from "./toast.js";

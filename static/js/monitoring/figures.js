@@ -21,6 +21,6 @@ export function figures(total) {
     ["99th percentile", lapse(total.p99)],
     ["Rows", number(total.rows)],
     ["Rows in a call", total.batch_rows === null ? "–" : String(Number(total.batch_rows.toPrecision(3)))],
-    ["Most at once", number(total.most_waiting)],
+    ["Others inside", number(total.most_waiting)],
   ].map(([name, text, bad]) => element("div", { class: bad ? "is-bad" : null }, element("dt", {}, name), element("dd", {}, text)));
 }

@@ -3,6 +3,7 @@
 import { address } from "../compare/address.js";
 import { api } from "../run/http.js";
 import { onThemeChange } from "../run/theme.js";
+import "./accuracy.js";
 import { CHARTS, MeasureChart } from "./charts.js";
 import { figures } from "./figures.js";
 
@@ -80,11 +81,14 @@ function draw() {
   const versions = shown.series.map((line) => line.version).filter((version) => version !== null);
   offer(versions);
   const line = shown.series.find((one) => one.version === (at.version.value || null)) ?? shown.series[0];
-  const isEmpty = shown.total.requests === 0 && shown.replicas.length === 0;
-  at.empty.hidden = !isEmpty;
-  at.figures.hidden = at.charts.hidden = isEmpty;
+  const isQuiet = shown.total.requests === 0; // its replicas have their memory all the same
+  at.empty.hidden = !isQuiet;
+  at.figures.hidden = isQuiet;
   at.figures.replaceChildren(...figures(shown.total));
-  if (!isEmpty) for (const chart of charts) chart.draw(shown, line);
+  for (const chart of charts) {
+    chart.element.hidden = isQuiet && !(chart.about.isOfReplicas && shown.replicas.length);
+    if (!chart.element.hidden) chart.draw(shown, line);
+  }
   at.note.textContent = `Steps of ${lasting(shown.step)}, until ${new Date(shown.to).toLocaleTimeString()}`;
 }
 
