@@ -182,7 +182,9 @@ class Link(asyncio.Protocol):
             for request in requests:
                 request.key = None
             self.queue = dict.fromkeys([each for each in requests if _is_wanted(each)]) | self.queue
-        self._send_next(now)  # first of all, so that the model works while these are answered
+        if self.queue and not self.sends_soon:  # first of all, so that the model works while these are answered
+            self.sends_soon = True
+            asyncio.get_running_loop().call_soon(self._send_soon)
         if answers is not None:
             for request, answer in zip(requests, answers, strict=True):
                 if request.result is not None and not request.result.done():
