@@ -160,3 +160,40 @@ def test_no_chart_offers_to_send_its_numbers_elsewhere(page: Page, runs: list[Ru
         page.goto(address)
         expect(page.locator(".metric-card .modebar-btn[data-title=Zoom]")).to_have_count(charts)
         expect(page.locator(".modebar-btn[data-title*=Share]")).to_have_count(0)
+
+
+def test_ranges_on_axes_tell_which_runs_remain_and_keep_only_these(page: Page, runs: list[Run]) -> None:
+    page.goto(address_of(runs, "&dim=m:f1&dim=p:lr#plots"))
+    kept, parallel = page.locator("[data-plots=kept]"), page.locator("[data-plots=parallel]")
+    expect(parallel.locator(".scatterlayer .trace")).to_have_count(4)
+    expect(kept).to_be_hidden()
+    page.locator("[data-plots=ranges] > summary").press("Enter")
+    page.get_by_label("Least of f1").press("ArrowRight")  # the worst of three, at the very end of the axis, is out
+    expect(kept).to_contain_text("2 of 3 runs")
+    expect(kept.locator("[data-plots=keptRuns] a")).to_have_text([runs[0].name, runs[1].name])
+    page.reload()
+    expect(kept).to_contain_text("2 of 3 runs")
+
+    kept.get_by_role("button", name="Clear the ranges").click()
+    expect(kept).to_be_hidden()
+    expect(page.locator("[data-plots=ranges] > summary")).to_be_focused()
+    assert "brush" not in page.url
+
+    axis = parallel.locator(".shapelayer path").first.bounding_box()  # with the pointer: along the upper half of f1
+    assert axis is not None
+    x = axis["x"] + axis["width"] / 2
+    page.mouse.move(x, axis["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(x, axis["y"] + axis["height"] * 0.4, steps=4)
+    page.mouse.up()
+    expect(kept).to_contain_text("1 of 3 runs")
+    page.mouse.click(x, axis["y"] + axis["height"] * 0.7)  # a click takes the range away
+    expect(kept).to_be_hidden()
+
+    page.locator("[data-plots=ranges] > summary").press("Enter")
+    page.get_by_label("Most of lr").press("ArrowLeft")
+    expect(kept).to_contain_text("2 of 3 runs")
+    kept.get_by_role("link", name="Keep only these").click()
+    page.wait_for_url(lambda url: runs[0].uid not in url)
+    assert "brush" not in page.url and runs[1].uid in page.url and runs[2].uid in page.url
+    expect(parallel.locator(".scatterlayer .trace")).to_have_count(3)

@@ -55,6 +55,12 @@ class Dimension {
     return (scale(value) - scale(this.least)) / (scale(this.most) - scale(this.least));
   }
 
+  /** What stands at a share of the axis, as text. */
+  at(share) {
+    if (!this.categories) return this.#tick(share);
+    return short(this.categories[Math.round(share * (this.categories.length - 1))]);
+  }
+
   /** [[share, text]] along the axis. */
   ticks(most = 5) {
     if (this.most === this.least) return [[0.5, this.categories ? short(this.categories[0], LONGEST) : number(this.least)]];

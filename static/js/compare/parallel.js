@@ -8,20 +8,30 @@ import { short } from "./dimensions.js";
 const CONFIG = { responsive: true, displayModeBar: false };
 const WIDTH = 110; // of one axis with its numbers, at least; the box scrolls
 
-/** `axes` and `colour` are Dimensions, `names` those of the runs. Returns what is to be said below. */
-export function drawParallel(box, axes, colour, names) {
+/** `axes` and `colour` are Dimensions, `names` those of the runs, `brushes` the ranges on axes and `kept` the places of the
+ *  runs that are inside of them all. Returns what is to be said below. */
+export function drawParallel(box, axes, colour, names, brushes, kept) {
+  const inside = new Set(kept);
   const hover = (at) => [label(short(names[at], 60)), ...axes.map((axis) => `${label(short(axis.name))}: ${label(axis.text(at))}`)].join("<br>");
-  const lines = names.map((_, at) => ({
+  const outside = isDark() ? "rgba(255,255,255,.14)" : "rgba(0,0,0,.1)";
+  const shade = (at) => (inside.has(at) ? colourOf(colour.share(at)) : outside);
+  const drawn = names.map((_, at) => at).sort((one, other) => inside.has(one) - inside.has(other)); // those inside on top
+  const lines = drawn.map((at) => ({
     type: "scatter",
     mode: "lines+markers",
     x: axes.map((_, place) => place),
     y: axes.map((axis) => axis.share(at)),
-    line: { color: colourOf(colour.share(at)), width: 2 },
-    marker: { color: colourOf(colour.share(at)), size: 5 },
-    opacity: names.length > 40 ? 0.55 : 0.85,
+    line: { color: shade(at), width: 2 },
+    marker: { color: shade(at), size: 5 },
+    opacity: kept.length > 40 ? 0.55 : 0.85,
     text: axes.map(() => hover(at)),
     hovertemplate: "%{text}<extra></extra>",
+    ...(inside.has(at) ? {} : { hoverinfo: "skip", hovertemplate: null }),
   }));
+  const ranges = axes.flatMap((axis, place) => {
+    const [low, high] = brushes[axis.key] ?? [null];
+    return low === null ? [] : [{ type: "line", x0: place, x1: place, y0: low, y1: Math.max(high, low + 0.01), line: { color: isDark() ? "#4aa3e0" : "#0072b2", width: 9 }, opacity: 0.55 }];
+  });
   const line = isDark() ? "rgba(255,255,255,.45)" : "rgba(0,0,0,.4)";
   const background = getComputedStyle(box.closest(".card")).backgroundColor;
   const tick = (place) => ([share, text]) => ({ x: place, y: share, text: label(text), showarrow: false, xanchor: "left", xshift: 5, font: { size: 11 }, bgcolor: background });
@@ -30,9 +40,10 @@ export function drawParallel(box, axes, colour, names) {
     height: 380,
     margin: { l: 30, r: 80, t: 44, b: 20 },
     hovermode: "closest",
+    dragmode: false, // the pointer draws ranges
     xaxis: { visible: false, range: [-0.15, Math.max(1, axes.length - 1) + 0.35], fixedrange: true },
     yaxis: { visible: false, range: [-0.06, 1.06], fixedrange: true },
-    shapes: axes.map((_, place) => ({ type: "line", x0: place, x1: place, y0: 0, y1: 1, line: { color: line, width: 1.5 } })),
+    shapes: axes.map((_, place) => ({ type: "line", x0: place, x1: place, y0: 0, y1: 1, line: { color: line, width: 1.5 } })).concat(ranges),
     annotations: axes.flatMap((axis, place) => [title(axis, place), ...axis.ticks().map(tick(place))]),
   });
   box.style.minWidth = `${WIDTH * axes.length}px`;

@@ -3,12 +3,14 @@
 import { element } from "../run/format.js";
 import { onThemeChange } from "../run/theme.js";
 import { address } from "./address.js";
+import { Brushes, brushesOf, remaining } from "./brushes.js";
 import { dimensionsOf } from "./dimensions.js";
 import { drawParallel, fillTable } from "./parallel.js";
 import { drawScatter } from "./scatter.js";
 
 const FIRST = 5; // axes, when nobody chose
 const MOST = 12;
+const NAMED = 10; // runs that are named below the chart
 const STATISTICS = ["last", "min", "max", "best"];
 
 export class PlotsPanel {
@@ -16,6 +18,7 @@ export class PlotsPanel {
   #comparison;
   #at = {};
   #values = null;
+  #brushes;
   #panel;
 
   constructor(panel, page, comparison) {
@@ -27,6 +30,11 @@ export class PlotsPanel {
     this.#at.value.value = STATISTICS.includes(address.get("of")) ? address.get("of") : "last";
     this.#at.value.addEventListener("change", () => this.#set({ of: this.#at.value.value === "last" ? "" : this.#at.value.value }));
     this.#at.axis.addEventListener("change", () => this.#addAxis(this.#at.axis.value));
+    this.#brushes = new Brushes(this.#at.parallel, this.#at.sliders, () => this.#draw());
+    this.#at.clear.addEventListener("click", () => {
+      this.#set({ brush: "" });
+      this.#at.ranges.querySelector("summary").focus();
+    });
     onThemeChange(() => this.#draw());
   }
 
@@ -88,9 +96,27 @@ export class PlotsPanel {
     const x = this.#one("x", dimensions, axes.find((each) => each !== metric) ?? metric);
     const y = this.#one("y", dimensions, metric);
     this.#choices({ x, y, colour }, dimensions, axes);
-    this.#at.parallelNote.textContent = drawParallel(this.#at.parallel, axes, colour, this.#page.runs.map((run) => run.name));
+    const brushes = brushesOf(axes);
+    const kept = remaining(axes, brushes, this.#page.runs.length);
+    this.#at.parallelNote.textContent = drawParallel(this.#at.parallel, axes, colour, this.#page.runs.map((run) => run.name), brushes, kept);
+    this.#brushes.show(axes, brushes);
+    this.#tellKept(kept, Object.keys(brushes).length > 0);
     this.#at.scatterNote.textContent = drawScatter(this.#at.scatter, x, y, colour, this.#page.runs);
     fillTable(this.#at.table, [...new Set([...axes, x, y, colour])], this.#page.runs);
+  }
+
+  /** How many runs are inside of all ranges, which, and the way to compare these alone. */
+  #tellKept(kept, isBrushed) {
+    const { runs } = this.#page;
+    this.#at.kept.hidden = !isBrushed;
+    if (!isBrushed) return;
+    this.#at.keptCount.textContent = `${kept.length} of ${runs.length} runs`;
+    const links = kept.slice(0, NAMED).flatMap((at, place) => [place ? ", " : "", element("a", { href: runs[at].url }, runs[at].name)]);
+    const more = kept.length - NAMED;
+    this.#at.keptRuns.replaceChildren(...links, more > 0 ? ` and ${more} more` : "");
+    const isLess = kept.length > 0 && kept.length < runs.length;
+    this.#at.keep.hidden = !isLess;
+    if (isLess) this.#at.keep.href = location.pathname + address.with({ runs: kept.map((at) => runs[at].uid).join(","), brush: "" }) + location.hash;
   }
 
   #choices(chosen, dimensions, axes) {
