@@ -3,13 +3,13 @@ database needs to execute it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 from django.db.models import Field, Model
-from django.db.models.expressions import DatabaseDefault
+from django.db.models.expressions import DatabaseDefault, RawSQL
 
 # Django's own Now(), without the building of a query. The percent signs are for a statement with parameters.
 NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "STATEMENT_TIMESTAMP()"
@@ -18,24 +18,50 @@ Statement = tuple[str, Sequence[Any]]
 MOST_PARAMETERS: Final = 900  # of one statement: SQLite may have been built to take no more
 
 
-def together(*statements: Statement) -> list[Rows]:
+class Each(NamedTuple):
+    """A statement that is executed for each of its rows, and gives none."""
+
+    text: str
+    rows: Sequence[Sequence[Any]]
+
+
+def together(*statements: Statement | Each) -> list[Rows]:
     """Execute them one after the other, in one message to a server: the rows of each, none where it gives none.
 
     Call it in a transaction. Each sees what those before it did, and what others had committed when it began.
     """
-    found: list[Rows] = []
     with connection.cursor() as cursor:
-        if connection.vendor != "postgresql":
-            for text, values in statements:
-                cursor.execute(text, values)
+        if connection.vendor == "postgresql":
+            return _at_once(cursor, statements)
+        found: list[Rows] = []
+        for statement in statements:
+            if isinstance(statement, Each):
+                cursor.executemany(*statement)
+                found.append([])
+            else:
+                cursor.execute(*statement)
                 found.append(cursor.fetchall() if cursor.description else [])
-            return found
-        texts, parameters = [text for text, _ in statements], [value for _, values in statements for value in values]
-        cursor.execute(";\n".join(texts), parameters)
-        while True:
-            found.append(cursor.fetchall() if cursor.description else [])
-            if not cursor.nextset():
-                return found
+        return found
+
+
+def _at_once(cursor: Any, statements: Sequence[Statement | Each]) -> list[Rows]:
+    texts: list[str] = []
+    parameters: list[Any] = []
+    ends: list[int] = []
+    for statement in statements:
+        for values in statement.rows if isinstance(statement, Each) else [statement[1]]:
+            texts.append(statement[0])
+            parameters += values
+        ends.append(len(texts))
+    if not texts:
+        return [[] for _ in statements]
+    cursor.execute(";\n".join(texts), parameters)
+    results: list[Rows] = [cursor.fetchall() if cursor.description else []]
+    while cursor.nextset():
+        results.append(cursor.fetchall() if cursor.description else [])
+    return [
+        [] if isinstance(statement, Each) else results[end - 1] for statement, end in zip(statements, ends, strict=True)
+    ]
 
 
 def insert(*groups: Sequence[Model]) -> None:
@@ -48,6 +74,11 @@ def insert(*groups: Sequence[Model]) -> None:
         for row, (key,) in zip(rows, keys, strict=True):
             row.pk = key
             row._state.adding, row._state.db = False, connection.alias
+
+
+def listed(keys: Iterable[int]) -> RawSQL:
+    """Keys that came from the database, for `__in`: in the text, for thousands of parameters take longer than the query."""
+    return RawSQL(",".join(map(str, keys)), [])
 
 
 def moment_of(value: Any) -> datetime:

@@ -80,12 +80,13 @@ def log_batch(run: Run, batch: Batch, *, by: Any) -> None:
 @transaction.atomic
 def write_batch(run: Run, batch: Batch) -> None:
     """The same for who was let through by `require_writer` a moment ago."""
-    if not points.touch(run):
+    known = points.touch(run, batch.scalars)
+    if known is None:
         raise Conflict("The run is in the trash; restore it first.", code="deleted")
     if batch.params:
-        known = dict(run.parameters.filter(name__in=batch.params).values_list("name", "value"))
+        there = dict(run.parameters.filter(name__in=batch.params).values_list("name", "value"))
         changed = {
-            name: known[name] for name in batch.params.keys() & known.keys() if known[name] != batch.params[name]
+            name: there[name] for name in batch.params.keys() & there.keys() if there[name] != batch.params[name]
         }
         if changed:
             listed = ", ".join(f"{name!r} is {value!r}" for name, value in sorted(changed.items()))
@@ -94,35 +95,38 @@ def write_batch(run: Run, batch: Batch) -> None:
                 code="written_once",
                 names=sorted(changed),
             )
-    store(run, batch, once=True)
+    store(run, batch, once=True, known=known)
 
 
-def store(run: Run, batch: Batch, *, once: bool = False) -> None:
-    """`once`: points that are there already are not stored again."""
+def store(run: Run, batch: Batch, *, once: bool = False, known: points.Known | None = None) -> None:
+    """`once`: points that are there already are not stored again; `known` is what `points.touch` found."""
     if batch.scalars:
-        points.append(run, batch.scalars, batch.descriptions, once=once)
+        points.append(run, batch.scalars, batch.descriptions, once=once, known=known)
+    # Lists, for Django goes a long way before it sees that a generator is empty
     LoggedValue.objects.bulk_create(
-        LoggedValue(
-            run=run,
-            name=item.name,
-            kind=item.kind,
-            description=(item.description or "")[:1000],
-            value=item.value,
-            time=item.time,
-        )
-        for item in batch.logged
+        [
+            LoggedValue(
+                run=run,
+                name=item.name,
+                kind=item.kind,
+                description=(item.description or "")[:1000],
+                value=item.value,
+                time=item.time,
+            )
+            for item in batch.logged
+        ]
     )
     Parameter.objects.bulk_create(
-        (Parameter(run=run, name=name, value=value) for name, value in batch.params.items()), ignore_conflicts=True
+        [Parameter(run=run, name=name, value=value) for name, value in batch.params.items()], ignore_conflicts=True
     )
     RunProperty.objects.bulk_create(
-        (RunProperty(run=run, name=name, value=value) for name, value in batch.properties.items()),
+        [RunProperty(run=run, name=name, value=value) for name, value in batch.properties.items()],
         ignore_conflicts=True,
     )
     if batch.untags:
         run.tags.filter(name__in=batch.untags).delete()
     Tag.objects.bulk_create(
-        (Tag(run=run, name=name, value=value) for name, value in batch.tags.items()),
+        [Tag(run=run, name=name, value=value) for name, value in batch.tags.items()],
         update_conflicts=True,
         unique_fields=["run", "name"],
         update_fields=["value"],

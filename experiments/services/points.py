@@ -1,5 +1,5 @@
 """Points into chunks and summaries. This is the one thing that is written thousands of times a second, so it is plain SQL:
-a handful of statements however many names come at once.
+a handful of statements however many names come at once, in two messages to a server.
 
 Chunks that are smaller than `MetricChunk.LOOSE` are merged with what comes, each with at least half as much: a point is
 written again a few times on its way into a full chunk, and a metric never has more than a dozen small ones.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
@@ -19,63 +20,72 @@ from experiments.metrics import Series, Summary, merge, pack, unpack
 from experiments.models import Metric, MetricChunk, Run
 from experiments.models.measurements import summary_of, values_of
 from mlportal.errors import BadInput
+from mlportal.statements import NOW, Each, Rows, Statement, insert, together
 
+FEW_POINTS: Final = 64  # so many are read with the look at what is there, whether they are needed or not
+MOST_BYTES: Final = 4_000_000
 MOST_ASKED: Final = 500  # names or keys in one query: a database takes only so many parameters
 METRICS: Final = connection.ops.quote_name(Metric._meta.db_table)
 RUNS: Final = connection.ops.quote_name(Run._meta.db_table)
-# Django's own Now(), without the building of a query.
-NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "STATEMENT_TIMESTAMP()"
 CHUNKS: Final = connection.ops.quote_name(MetricChunk._meta.db_table)
 COLUMNS: Final = tuple(f'"{column}"' for column in Metric.SUMMARY)
 # The bound stands in the text, for only so the planner sees that the partial index has these rows.
 LOOSE: Final = f'"count" < {MetricChunk.LOOSE}'
 
 
-def touch(run: Run) -> bool:
-    """Takes the run's row until the transaction ends, so that batches go one by one; False when it is in the trash."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {RUNS} SET revision = revision + 1, last_logged_at = {NOW} WHERE id = %s AND deleted_at IS NULL",
-            [run.pk],
-        )
-        return bool(cursor.rowcount)
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is stored under the names that come: by name a metric's key, description and summary; and the small chunks, the
+    newest first, each with its key, that of its metric, its count, and its bytes when they are few."""
+
+    metrics: dict[str, tuple[int, str, Summary]]
+    loose: list[tuple[int, int, int, bytes | None]]
+
+
+def touch(run: Run, scalars: Mapping[str, Series] | None = None) -> Known | None:
+    """Takes the run's row until the transaction ends, so that batches go one by one, and looks what is there under the names;
+    None when it is in the trash."""
+    logged = f"UPDATE {RUNS} SET revision = revision + 1, last_logged_at = {NOW}"
+    changed, *found = together(
+        (f"{logged} WHERE id = %s AND deleted_at IS NULL RETURNING id", [run.pk]), *_questions(run, scalars or {})
+    )
+    return _known(found) if changed else None
 
 
 def append(
-    run: Run, scalars: Mapping[str, Series], descriptions: Mapping[str, str] | None = None, *, once: bool = False
+    run: Run,
+    scalars: Mapping[str, Series],
+    descriptions: Mapping[str, str] | None = None,
+    *,
+    once: bool = False,
+    known: Known | None = None,
 ) -> None:
-    """Store the points. `once`: a point that is there already, in step, time and value, is not stored again.
+    """Store the points. `once`: a point that is there already, in step, time and value, is not stored again. `known` is what
+    `touch` has found for these names.
 
     Call it in a transaction that holds the run's row.
     """
     descriptions = descriptions or {}
-    with connection.cursor() as cursor:
-        known = _known(cursor, run, list(scalars))
-        if once:
-            scalars = _without_known(cursor, scalars, known)
-        if not scalars:
-            return
-        if len(known) < len(scalars):
-            _refuse_names(run, len(scalars.keys() - known.keys()))
-        now = connection.ops.adapt_datetimefield_value(timezone.now())
-        changed = [
-            (
-                *values_of(known[name][2].merge(Summary.of(series))),
-                _described(descriptions, name, known[name][1]),
-                now,
-                known[name][0],
-            )
-            for name, series in scalars.items()
-            if name in known
-        ]
-        if changed:
-            fields = ", ".join(f"{column} = %s" for column in (*COLUMNS, "description", "updated_at"))
-            cursor.executemany(f"UPDATE {METRICS} SET {fields} WHERE id = %s", changed)
-        keys = {name: known[name][0] for name in scalars if name in known}
-        keys |= _add(run, {name: scalars[name] for name in scalars if name not in known}, descriptions)
-        _write(
-            cursor, {keys[name]: series for name, series in scalars.items()}, old={key for key, *_ in known.values()}
-        )
+    known = known or _known(together(*_questions(run, scalars)))
+    if once:
+        scalars = _without_known(scalars, known.metrics)
+    if not scalars:
+        return
+    if len(known.metrics) < len(scalars):
+        _refuse_names(run, len(scalars.keys() - known.metrics.keys()))
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    fields = ", ".join(f"{column} = %s" for column in (*COLUMNS, "description", "updated_at"))
+    changed, new, keys = [], {}, {}
+    for name, series in scalars.items():
+        if name not in known.metrics:
+            new[name] = series
+            continue
+        keys[name], description, summary = known.metrics[name]
+        summary = summary.merge(Summary.of(series))
+        changed.append((*values_of(summary), _described(descriptions, name, description), now, keys[name]))
+    keys |= _add(run, new, descriptions)
+    written = _chunks({keys[name]: series for name, series in scalars.items()}, known)
+    _send([Each(f"UPDATE {METRICS} SET {fields} WHERE id = %s", changed), *written])
 
 
 def _refuse_names(run: Run, new: int) -> None:
@@ -85,17 +95,23 @@ def _refuse_names(run: Run, new: int) -> None:
         raise BadInput(f"A run has at most {limit} names of metrics (MLPORTAL_METRIC_NAMES).", limit=limit)
 
 
-def _known(cursor: Any, run: Run, names: Sequence[str]) -> dict[str, tuple[int, str, Summary]]:
-    found = {}
-    for some in _batches(names):
-        cursor.execute(
-            f"SELECT id, name, description, {', '.join(COLUMNS)} FROM {METRICS}"
-            f" WHERE run_id = %s AND name IN ({_places(some)})",
-            [run.pk, *some],
-        )
-        for key, name, description, *values in cursor.fetchall():
-            found[name] = (key, description, summary_of(values))
-    return found
+def _questions(run: Run, scalars: Mapping[str, Series]) -> Iterator[Statement]:
+    """For each batch of names two, of which `_known` makes something."""
+    few = max([FEW_POINTS, *(2 * len(series) for series in scalars.values())])
+    for some in _batches(list(scalars)):
+        summaries = f"SELECT id, name, description, {', '.join(COLUMNS)} FROM {METRICS}"
+        yield f"{summaries} WHERE run_id = %s AND name IN ({_places(some)})", [run.pk, *some]
+        small = f'SELECT c.id, c.metric_id, c."count", CASE WHEN c."count" <= {few} THEN c.data END'
+        # A cross join, so that SQLite begins at the metric
+        of_these = f"FROM {METRICS} m CROSS JOIN {CHUNKS} c WHERE m.run_id = %s AND m.name IN ({_places(some)})"
+        yield f"{small} {of_these} AND c.metric_id = m.id AND c.{LOOSE} ORDER BY c.id DESC", [run.pk, *some]
+
+
+def _known(found: Sequence[Rows]) -> Known:
+    metrics = {
+        name: (key, description, summary_of(values)) for rows in found[::2] for key, name, description, *values in rows
+    }
+    return Known(metrics, [(*row[:3], row[3]) for rows in found[1::2] for row in rows])
 
 
 def _add(run: Run, scalars: Mapping[str, Series], descriptions: Mapping[str, str]) -> dict[str, int]:
@@ -105,54 +121,66 @@ def _add(run: Run, scalars: Mapping[str, Series], descriptions: Mapping[str, str
         metric = Metric(run=run, name=name, description=_described(descriptions, name))
         metric.summary = Summary.of(scalars[name])
         made.append(metric)
-    return {metric.name: metric.pk for metric in Metric.objects.bulk_create(made, batch_size=500)}
+    insert(made)
+    return {metric.name: metric.pk for metric in made}
 
 
 def _described(descriptions: Mapping[str, str], name: str, before: str = "") -> str:
     return descriptions.get(name, "")[:1000] or before
 
 
-def _write(cursor: Any, series: Mapping[int, Series], *, old: set[int]) -> None:
-    """One new chunk for each metric, with the small ones at its end merged into it."""
+def _chunks(series: Mapping[int, Series], known: Known) -> Iterator[Each]:
+    """One chunk for each metric, new or the oldest of the small ones at its end, which are merged into it."""
     takes: dict[int, list[int]] = {}
-    for some in _batches([key for key in series if key in old]):
-        cursor.execute(
-            f'SELECT id, metric_id, "count" FROM {CHUNKS} WHERE metric_id IN ({_places(some)}) AND {LOOSE} ORDER BY id DESC',
-            some,
-        )
-        sizes = {key: len(series[key]) for key in some}
-        ended: set[int] = set()
-        for chunk, key, count in cursor.fetchall():
-            if key in ended or count > 2 * sizes[key]:
-                ended.add(key)
-                continue
-            sizes[key] += count
-            takes.setdefault(key, []).append(chunk)
+    sizes = {key: len(points) for key, points in series.items()}
     data: dict[int, bytes] = {}
-    for some in _batches([chunk for chunks in takes.values() for chunk in chunks]):
-        cursor.execute(f"SELECT id, data FROM {CHUNKS} WHERE id IN ({_places(some)})", some)
-        data.update((chunk, bytes(content)) for chunk, content in cursor.fetchall())
-        cursor.execute(f"DELETE FROM {CHUNKS} WHERE id IN ({_places(some)})", some)
-    rows = []
+    ended: set[int] = set()
+    for chunk, key, count, content in known.loose:
+        if key not in series or key in ended:
+            continue
+        if count > 2 * sizes[key]:
+            ended.add(key)
+            continue
+        sizes[key] += count
+        takes.setdefault(key, []).append(chunk)
+        if content is not None:
+            data[chunk] = bytes(content)
+    long = [chunk for chunks in takes.values() for chunk in chunks if chunk not in data]
+    for some in _batches(long):
+        (rows,) = together((f"SELECT id, data FROM {CHUNKS} WHERE id IN ({_places(some)})", some))
+        data.update((chunk, bytes(content)) for chunk, content in rows)
+    new, longer, gone = [], [], []
     for key, points in series.items():
-        content, first, count = pack(points), points.steps[0], len(points)
+        content = pack(points)
         if taken := takes.get(key):
             content = merge([*(data[chunk] for chunk in reversed(taken)), content])
-            whole = unpack(content)
-            first, count = whole.steps[0], len(whole)
-        rows.append((key, first, count, memoryview(content)))
-    cursor.executemany(f'INSERT INTO {CHUNKS} (metric_id, first_step, "count", data) VALUES (%s, %s, %s, %s)', rows)
+            longer.append((sizes[key], memoryview(content), taken[-1]))
+            gone += [(chunk,) for chunk in taken[:-1]]
+        else:
+            new.append((key, points.steps[0], sizes[key], memoryview(content)))
+    yield Each(f'UPDATE {CHUNKS} SET "count" = %s, data = %s WHERE id = %s', longer)
+    yield Each(f"DELETE FROM {CHUNKS} WHERE id = %s", gone)
+    yield Each(f'INSERT INTO {CHUNKS} (metric_id, first_step, "count", data) VALUES (%s, %s, %s, %s)', new)
 
 
-def _without_known(
-    cursor: Any, scalars: Mapping[str, Series], known: Mapping[str, tuple[int, str, Summary]]
-) -> dict[str, Series]:
+def _send(statements: Sequence[Each]) -> None:
+    """Together, unless that would be a message of many megabytes."""
+    size = sum(len(value) for each in statements for row in each.rows for value in row if isinstance(value, memoryview))
+    if size <= MOST_BYTES:
+        together(*(each for each in statements if each.rows))
+        return
+    with connection.cursor() as cursor:
+        for each in statements:
+            cursor.executemany(each.text, each.rows)
+
+
+def _without_known(scalars: Mapping[str, Series], known: Mapping[str, tuple[int, str, Summary]]) -> dict[str, Series]:
     """Only the points that are not there. Those after the last one, in the order of step and time, need no look."""
     kept = {}
     for name, series in scalars.items():
         seen: set[tuple[int, float, bytes]] = set()
         if name in known and not _is_later(series, known[name][2]):
-            seen = _there(cursor, known[name][0], series)
+            seen = _there(known[name][0], series)
         rows = list(zip(series.steps, series.times, _bits(series.values), strict=True))
         new = [index for index, row in enumerate(rows) if not (row in seen or seen.add(row))]  # type: ignore[func-returns-value]
         if len(new) == len(rows):
@@ -167,12 +195,12 @@ def _is_later(series: Series, summary: Summary) -> bool:
     return min(zip(series.steps, series.times, strict=True)) > last
 
 
-def _there(cursor: Any, key: int, series: Series) -> set[tuple[int, float, bytes]]:
+def _there(key: int, series: Series) -> set[tuple[int, float, bytes]]:
     """Those of the stored points that have a step of the series."""
     steps = set(series.steps)
     found: set[tuple[int, float, bytes]] = set()
-    cursor.execute(f"SELECT data FROM {CHUNKS} WHERE metric_id = %s", [key])
-    for (content,) in cursor.fetchall():
+    (rows,) = together((f"SELECT data FROM {CHUNKS} WHERE metric_id = %s", [key]))
+    for (content,) in rows:
         stored = unpack(bytes(content))
         if steps.isdisjoint(stored.steps):
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from django.db.models import Q
@@ -17,6 +17,7 @@ from mlportal.mlflow_api.call import Call, Json, experiment_key, shown_id
 from mlportal.mlflow_api.errors import invalid, missing, not_there
 from mlportal.mlflow_api.reading import offset_of, read_metrics, read_params, token_of
 from mlportal.mlflow_api.shapes import milliseconds, number, pairs
+from mlportal.statements import listed
 from mlportal.texts import storable
 
 MAX_RESULTS: Final = 50
@@ -175,10 +176,12 @@ def model_json(model: LoggedModel) -> Json:
     return {"info": info, "data": data} if data else {"info": info}
 
 
-def uses_of(runs: Iterable[int]) -> dict[int, dict[str, list[Json]]]:
+def uses_of(runs: Sequence[int]) -> dict[int, dict[str, list[Json]]]:
     """By the key of each run: the models that it read and those that it made, as `inputs` and `outputs` tell them."""
-    rows = LoggedModelUse.objects.filter(run__in=list(runs), model__deleted_at=None).order_by("pk")
     found: dict[int, dict[str, list[Json]]] = {}
+    if not runs:
+        return found
+    rows = LoggedModelUse.objects.filter(run__in=listed(runs), model__deleted_at=None).order_by("pk")
     for run, kind, uid, step in rows.values_list("run_id", "kind", "model__uid", "step"):
         shape = {"model_id": uid} if kind == LoggedModelUse.Kind.INPUT else {"model_id": uid, "step": step}
         found.setdefault(run, {}).setdefault(kind, []).append(shape)
@@ -218,6 +221,8 @@ def _model(call: Call) -> LoggedModel:
 
 def _all_named(call: Call, items: Sequence[Json], place: str = "models") -> list[LoggedModel]:
     """The model that each item names, found in one query."""
+    if not items:
+        return []
     uids = []
     for index, item in enumerate(items):
         uid, path = item.get("model_id"), f"{place}[{index}].model_id"

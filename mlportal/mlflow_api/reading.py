@@ -17,12 +17,15 @@ from mlportal.mlflow_api.call import INT64, Json, whole
 from mlportal.mlflow_api.errors import invalid, missing
 
 END_OF_MILLISECONDS: Final = int(END_OF_TIME * 1000)
+LONG: Final = 50
 VIEWS: Final = ("ACTIVE_ONLY", "DELETED_ONLY", "ALL")
 _TOKENS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def read_metrics(items: list[Any], path: str = "metrics") -> dict[str, Series]:
     """The points by name, in the order in which they stand. Raises INVALID_PARAMETER_VALUE."""
+    if plain := _of_one_name(items):
+        return {names.key(items[0]["key"], _place(path, 0, "key")): plain}
     columns: dict[str, tuple[list[int], list[float], list[float]]] = {}
     for index, item in enumerate(items):
         name, value, time, step = item.get("key"), item.get("value"), item.get("timestamp"), item.get("step", 0)
@@ -40,6 +43,23 @@ def read_metrics(items: list[Any], path: str = "metrics") -> dict[str, Series]:
         column[1].append(time / 1000)
         column[2].append(value)
     return {name: Series.of(*column) for name, column in columns.items()}
+
+
+def _of_one_name(items: list[Any]) -> Series | None:
+    """The points of a long batch as most are: under one name, and every number of the type that it has in the end."""
+    if len(items) < LONG:
+        return None
+    try:
+        if len({item["key"] for item in items}) > 1:
+            return None
+        values, times, steps = ([item[key] for item in items] for key in ("value", "timestamp", "step"))
+    except (KeyError, TypeError):
+        return None
+    if set(map(type, values)) != {float} or {*map(type, times), *map(type, steps)} != {int}:
+        return None
+    if min(times) < 0 or max(times) >= END_OF_MILLISECONDS or min(steps) < -INT64 or max(steps) >= INT64:
+        return None
+    return Series.of(steps, [time / 1000 for time in times], values)
 
 
 def read_params(items: list[Json]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from experiments.search.attributes import NAME_TAG, PARENT_TAG
 from mlportal.mlflow_api import logged_models
 from mlportal.mlflow_api.call import Json
 from mlportal.mlflow_api.shapes import ROW, info_of, name_of, number, pairs
+from mlportal.statements import listed
 
 MOST_ASKED: Final = 5000
 
@@ -25,7 +26,7 @@ def runs_json(keys: Sequence[int]) -> list[Json]:
     """The runs with all that is told of them, in the order of the keys, in a query for each kind of it."""
     by_key: dict[int, Sequence[Any]] = {}
     for some in _batches(keys):
-        by_key.update((row[0], row) for row in Run.objects.filter(pk__in=some).order_by().values_list(*ROW))
+        by_key.update((row[0], row) for row in Run.objects.filter(pk__in=listed(some)).order_by().values_list(*ROW))
     rows = [by_key[key] for key in keys if key in by_key]
     metrics, params, tags = _metrics(keys), _named(Parameter, keys), _named(Tag, keys)
     inputs, uses = _inputs(keys), logged_models.uses_of(keys)
@@ -75,7 +76,7 @@ def _named(model: type[Parameter | Tag], keys: Sequence[int]) -> dict[int, list[
 def _inputs(keys: Sequence[int]) -> dict[int, list[Json]]:
     found: dict[int, list[Json]] = {}
     for some in _batches(keys):
-        for dataset in LoggedDataset.objects.filter(run__in=some).order_by("pk"):
+        for dataset in LoggedDataset.objects.filter(run__in=listed(some)).order_by("pk"):
             fields = ("name", "digest", "source_type", "source", "schema", "profile")
             shape = {name: value for name in fields if (value := getattr(dataset, name))}
             found.setdefault(dataset.run_id, []).append({"tags": pairs(dataset.tags), "dataset": shape})
@@ -87,8 +88,7 @@ def _rows(model: Any, columns: str, keys: Sequence[int]) -> Iterable[tuple[Any, 
     table = connection.ops.quote_name(model._meta.db_table)
     for some in _batches(keys):
         with connection.cursor() as cursor:
-            # Their keys are numbers that came from the database a moment ago.
-            cursor.execute(f"SELECT {columns} FROM {table} WHERE run_id IN ({','.join(map(str, some))})")
+            cursor.execute(f"SELECT {columns} FROM {table} WHERE run_id IN ({listed(some).sql})")
             yield from cursor.fetchall()
 
 
