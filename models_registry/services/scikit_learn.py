@@ -19,6 +19,7 @@ PERIODS = {
     "1.6": ("3.11", "2025-04-01"),
     "1.7": ("3.11", "2025-10-01"),
 }
+WITH_SETUPTOOLS = ("0.21",)  # the joblib of that time imports pkg_resources without asking for it
 WITHOUT_PANDAS = ("0.19",)  # the metadata of pandas' wheels of that time is not valid today
 
 
@@ -30,5 +31,6 @@ def definition_of(version: str) -> str:
     python, as_of = PERIODS[found[1]]
     pin = version if found[2] else f"{version}.*"
     others = ["numpy", "scipy", "joblib", *([] if found[1] in WITHOUT_PANDAS else ["pandas"])]
+    others += ["setuptools"] if found[1] in WITH_SETUPTOOLS else []
     lines = [f"# as-of: {as_of}", "dependencies:", f"- python={python}", "- pip:"]
     return "\n".join([*lines, *(f"  - {line}" for line in (f"scikit-learn=={pin}", *others)), ""])
