@@ -1,9 +1,5 @@
 """Golden requests of a version, and what came of them."""
 
-from typing import Any
-
-import orjson
-from asgiref.sync import async_to_sync
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -13,17 +9,13 @@ from rest_framework.response import Response
 from mlportal.api.fields import Input
 from mlportal.api.permissions import SignedInUserAndRunReads, SignedInUserOrRun
 from mlportal.api.views import ApiView, ListView, created, get_or_404, validated
-from mlportal.errors import BadInput, Conflict
 from models_registry import services
 from models_registry.api.deployments import deployment_of
 from models_registry.api.models import version_of
 from models_registry.api.serializers import DeploymentSerializer
-from models_registry.models import Deployment, GoldenRequest
+from models_registry.models import GoldenRequest
 from models_registry.models.golden import NAME_CHARACTERS
-from models_registry.services.checks import require_changer
-from models_registry.services.golden import SCRIPT_METHOD, read_items
-from models_registry.services.keys import pair_of
-from models_registry.serving.asgi import score
+from models_registry.services.golden import read_items
 
 
 class GoldenSerializer(serializers.ModelSerializer[GoldenRequest]):
@@ -110,7 +102,7 @@ class SaveAnswer(ApiView):
         """Ask the service this now, and save the request with its answer as a golden request of the model that answers."""
         deployment = deployment_of(self)
         wish = validated(AskedInput, request.data)
-        golden = save_answer(deployment, wish["request"], name=wish["name"], by=self.person)
+        golden = services.save_answer(deployment, wish["request"], name=wish["name"], by=self.person)
         version = golden.version
         path = ("models", version.model.name, "versions", str(version.version), "golden", str(golden.pk))
         return created(GoldenSerializer(golden).data, "workspaces", self.workspace.name, *path)
@@ -122,28 +114,3 @@ class AcceptChanges(ApiView):
         """Deploy what golden requests have refused, with the answers that it gives. 409 when nothing was refused."""
         services.accept_changes(deployment_of(self), by=self.person)
         return Response(DeploymentSerializer(deployment_of(self)).data, status=202)
-
-
-def save_answer(deployment: Deployment, request: Any, *, name: str, by: Any) -> GoldenRequest:
-    """Conflict while nothing answers; BadInput with what the service says of the request."""
-    answering = deployment.live_revision
-    if answering is None:
-        raise Conflict(f"{deployment} answers nothing now.")
-    versions = answering.versions
-    if not versions:
-        raise BadInput(f"{deployment} has no model, whose version could keep a golden request.", field="request")
-    method = SCRIPT_METHOD
-    if not answering.entry_script:
-        method = "predict"
-        if isinstance(request, dict):
-            method = request.get("method") or (deployment.signature or {}).get("default_method") or method
-    require_changer(versions[0], by)
-    answer = async_to_sync(score)(deployment.name, pair_of(deployment)[0], orjson.dumps(request), "application/json")
-    said = answer.body.decode("utf-8", "replace")
-    if answer.status != 200:
-        raise BadInput(f"The service answers {answer.status}: {said[:500]}", field="request")
-    try:
-        value = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        value = said
-    return services.save_golden(versions[0], request, value, method=str(method), name=name, by=by)

@@ -36,6 +36,7 @@ from models_registry.services.registration import (
 from models_registry.services.requests import example_request, recent_requests
 from models_registry.services.revisions import NO_INFERENCE, Inference
 from models_registry.services.samples import attach_sample, read_sample, remove_sample, sample_of
+from models_registry.services.saved_answers import save_answer
 from models_registry.services.schema import Schema, schema_of
 from models_registry.services.traffic import (
     forget_disagreements,
@@ -83,6 +84,7 @@ __all__ = [
     "rename_model",
     "roll_back",
     "sample_of",
+    "save_answer",
     "save_golden",
     "save_golden_items",
     "schema_of",
