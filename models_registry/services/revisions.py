@@ -82,6 +82,14 @@ def inference_of(revision: Revision) -> Inference:
     )
 
 
+def made_of(revision: Revision) -> tuple[Any, ...]:
+    """Equal for two that are the same but for when they were made."""
+    inference = inference_of(revision)
+    script = (inference.entry_script, inference.snapshot, dict(inference.environment_variables))
+    what = ([version.pk for version in revision.versions], revision.environment_version_id, *script)
+    return (*what, revision.cpu, revision.memory_gb, revision.accept_changes)
+
+
 def _checked(workspace: Workspace, inference: Inference) -> Inference:
     for of, place in ((inference.snapshot, "snapshot"), (inference.environment, "environment")):
         owner = of.environment if isinstance(of, EnvironmentVersion) else of

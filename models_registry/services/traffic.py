@@ -15,8 +15,8 @@ from models_registry.models import Deployment, Disagreement, MirrorCount, ModelV
 from models_registry.services import journal
 from models_registry.services.deployments import changed_revision, make_of
 from models_registry.services.history import note_served
-from models_registry.services.revisions import Inference
-from models_registry.services.standby import standby_fields
+from models_registry.services.revisions import Inference, made_of
+from models_registry.services.standby import NO_STANDBY, standby_fields
 from models_registry.status import DeploymentStatus, ReplicaState
 
 WELL = frozenset({DeploymentStatus.HEALTHY, DeploymentStatus.UNHEALTHY})
@@ -45,13 +45,15 @@ def set_candidate(
     same = now is not None and inference is None and (versions is None or now.versions == list(versions))
     if same:
         assert now is not None
-        revision = now
+        revision, fields = now, {}
     else:
         if versions is None and inference is None:
             raise BadInput(f"{deployment} has no second version: say which it shall be.", field="version")
         if versions is not None and inference is None and list(versions) == deployment.revision.versions:
             raise Conflict(f"{deployment} is made of that already: it gets every request.", field="version")
         revision = changed_revision(deployment.revision, versions, inference, by)
+        fields = _taken_from_standby(deployment, revision)
+        revision = fields.pop("candidate", revision)
         if bool(revision.entry_script) != bool(deployment.revision.entry_script):
             raise BadInput(
                 "Either both versions have an entry script or neither: their callers send the same requests.",
@@ -61,8 +63,9 @@ def set_candidate(
     shares = (kept[0] if percent is None else percent, kept[1] if mirror is None else mirror)
     if same and shares == kept:
         return
-    fields = {"candidate": revision, "candidate_percent": shares[0], "mirror_percent": shares[1]}
+    fields |= {"candidate": revision, "candidate_percent": shares[0], "mirror_percent": shares[1]}
     _note(deployment, f"{revision} gets {shares[0]} % of the requests{_copies(shares[1])}", by=by, **fields)
+    Revision.objects.unused(deployment.workspace).delete()
 
 
 @transaction.atomic
@@ -125,6 +128,14 @@ def forget_disagreements(deployment: Deployment, *, by: User) -> None:
     Disagreement.objects.filter(deployment=deployment).delete()
     MirrorCount.objects.filter(deployment=deployment).delete()
     record("deployment.forget_disagreements", by=by, workspace=deployment.workspace, subject=deployment)
+
+
+def _taken_from_standby(deployment: Deployment, wish: Revision) -> dict[str, Any]:
+    """What stands by is there already: where it is what is wished for, its processes become the second version's."""
+    standby = deployment.standby
+    if standby is None or made_of(standby) != made_of(wish) or not _ready(deployment, standby):
+        return {}
+    return {"candidate": standby, **NO_STANDBY}
 
 
 NO_CANDIDATE: dict[str, Any] = {"candidate": None, "candidate_percent": 0, "mirror_percent": 0}

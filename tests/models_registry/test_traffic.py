@@ -123,6 +123,22 @@ def test_a_candidate_that_answers_otherwise_than_it_owes_gets_no_request_and_is_
     until(lambda: worker.replica and worker.replica.exit)
 
 
+def test_what_stands_by_becomes_the_second_version_without_a_new_process(
+    http: httpx.Client, service: Deployment, second: ModelVersion, contributor: User
+) -> None:
+    first = service.revision.versions
+    services.redeploy(service, second, by=contributor)
+    wait_for_status(service, "Healthy")
+    assert str(service.standby) == "iris:1"
+    started = sorted(pids(service))
+    services.set_candidate(service, first, percent=50, by=contributor)
+    service.refresh_from_db()
+    assert (str(service.candidate), service.standby) == ("iris:1", None)
+    assert Revision.objects.filter(label="iris:1").count() == 1
+    assert 10 < shares(http)["iris:1"] < 50
+    assert sorted(pids(service)) == started
+
+
 def kill_for_good(service: Deployment, label: str) -> None:
     for _ in range(3):
         running = service.replicas.filter(revision__label=label, state="ready").exclude(pid=None)

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from models_registry.serving.gateway import Gateway
 from models_registry.serving.gateway.http import Held
 from models_registry.serving.gateway.understanding import ASIDE_BYTES
 from models_registry.serving.replica import Replica, State
@@ -94,6 +95,25 @@ def test_the_process_that_reads_large_bodies_is_started_again(http: httpx.Client
     if lost.status_code != 200:
         assert (lost.status_code, lost.json()["error"]["code"]) == (503, "not_ready")
     until(lambda: http.post("/services/iris/score", content=body).json() == [0, 2])
+
+
+def test_a_large_body_waits_for_its_turn_no_longer_than_a_request_may_take(
+    http: httpx.Client, service: str, gateway: Gateway
+) -> None:
+    body = json.dumps({"data": IRIS}) + LONG
+    assert http.post("/services/iris/score", content=body).json() == [0, 2]
+    (reader,) = multiprocessing.active_children()
+    os.kill(reader.pid or 0, signal.SIGSTOP)
+    try:
+        late = http.post("/services/iris/score", content=body)
+        assert (late.status_code, late.json()["error"]["code"]) == (504, "deadline_exceeded")
+        assert "not read within 4 s" in late.text
+        with pytest.raises(httpx.ReadTimeout):
+            http.post("/services/iris/score", content=body, timeout=0.5)
+        until(lambda: gateway.held.size == 0, 3)  # who has left does not wait
+    finally:
+        os.kill(reader.pid or 0, signal.SIGCONT)
+    assert http.post("/services/iris/score", content=body).json() == [0, 2]
 
 
 @pytest.fixture

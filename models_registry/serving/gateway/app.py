@@ -1,4 +1,4 @@
-"""The ASGI application for `/services/<name>/…` (and `/w/<workspace>/services/<name>/…`)."""
+"""The ASGI application for `/services/<name>/…`."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ from models_registry.serving.gateway.openapi import document
 from models_registry.serving.gateway.patrol import ClientGone
 from models_registry.serving.gateway.picking import ASKS, VERSION_HEADER, pick, told
 from models_registry.serving.gateway.script import answer_of, request_of
-from models_registry.serving.gateway.understanding import ASIDE_BYTES, Aside, understand, understand_aside
+from models_registry.serving.gateway.understanding import ASIDE_BYTES, Aside, Turn, understand, understand_aside
 from models_registry.serving.worker.protocol import Body
 
 logger = logging.getLogger(__name__)
-PATH = re.compile(r"(?:/w/(?P<workspace>[^/]+))?/services/(?P<name>[^/]+)(?P<rest>/.*)?")
+PATH = re.compile(r"/services/(?P<name>[^/]+)(?P<rest>/.*)?")
 READY_SECONDS = 2.0
 KNOWN_CHARACTERS = 200
 
@@ -61,7 +61,6 @@ def _numbered() -> Iterator[str]:
 class Address(NamedTuple):
     """What a path names: `rest` is below the service, `base` leads to the service."""
 
-    workspace: str | None
     name: str
     rest: str
     base: str
@@ -72,7 +71,7 @@ def address_of(path: str) -> Address | None:
     if match is None:
         return None
     rest = match["rest"] or ""
-    return Address(match["workspace"], match["name"], rest.rstrip("/") or "/", match[0].removesuffix(rest))
+    return Address(match["name"], rest.rstrip("/") or "/", match[0].removesuffix(rest))
 
 
 _known_address_of = lru_cache(maxsize=1024)(address_of)
@@ -170,7 +169,7 @@ class Gateway:
         address = _known_address_of(path) if len(path) < KNOWN_CHARACTERS else address_of(path)
         if address is None:
             raise errors.UnknownPath("The path is /services/<name>/…")
-        route = self.routes.lookup(address.workspace, address.name)
+        route = self.routes.lookup(None, address.name)
         if route is None:
             raise errors.UnknownService(f"There is no service {address.name}")
         verb, rest = scope["method"], address.rest
@@ -250,7 +249,12 @@ class Gateway:
             describe, rows = exchange.target.describe, self.limits.rows
             try:
                 if len(exchange.body) > ASIDE_BYTES:
-                    found = await self.aside.run(understand_aside, reader, given, describe, rows)
+                    if exchange.since is None:
+                        exchange.since = asyncio.get_running_loop().time()
+                    turn = Turn(exchange.since, self.limits.deadline_seconds, partial(gone, exchange.receive))
+                    found = await self.aside.run(
+                        turn, self.dispatcher.patrol, understand_aside, reader, given, describe, rows
+                    )
                 else:
                     found = understand(reader, given, describe, rows)
             except errors.GatewayError as error:

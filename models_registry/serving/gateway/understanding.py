@@ -20,6 +20,7 @@ import numpy as np
 
 from models_registry.serving.gateway import errors
 from models_registry.serving.gateway.formats import Call
+from models_registry.serving.gateway.patrol import ClientGone, Patrol, Waiting, Watch
 from models_registry.serving.gateway.tabular import payload_of
 from models_registry.serving.worker import protocol
 
@@ -67,25 +68,62 @@ def understand_aside(
     return found._replace(payload=protocol.body_of(found.payload))
 
 
+class Turn(Waiting):
+    """A large body, until it is read: that takes of the time for the request, and nobody reads it for a client that left."""
+
+    __slots__ = ("error", "reading", "seconds")
+
+    def __init__(self, since: float, seconds: float, watch: Watch) -> None:
+        super().__init__(since, since + seconds, watch)
+        self.seconds = seconds
+        self.reading: asyncio.Future[Any] | None = None
+        self.error: Exception | None = None
+
+    def late(self) -> None:
+        self._end(
+            errors.DeadlineExceeded(
+                f"The body was not read within {self.seconds:g} s (MLPORTAL_SERVICE_TIMEOUT): large ones are read one after"
+                " the other",
+                limit=self.seconds,
+            )
+        )
+
+    def unwanted(self) -> None:
+        self._end(ClientGone())
+
+    def _end(self, error: Exception) -> None:
+        if self.reading is not None and not self.reading.done():
+            self.error = error
+            self.reading.cancel()
+
+
 class Aside:
     """The process aside; started by the first large body, ends with this process."""
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
 
-    async def run(self, function: Callable[..., Any], *given: Any) -> Any:
-        """Raises NotReady when the process ended meanwhile, and what the function raises."""
+    async def run(self, turn: Turn, patrol: Patrol, function: Callable[..., Any], *given: Any) -> Any:
+        """Raises NotReady when the process ended meanwhile, DeadlineExceeded, ClientGone, and what the function raises."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 1, mp_context=get_context("spawn"), initializer=_begin, max_tasks_per_child=BODIES
             )
         pool = self._pool
+        patrol.add(turn)
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, function, *given)
+            turn.reading = asyncio.get_running_loop().run_in_executor(pool, function, *given)
+            return await turn.reading
+        except asyncio.CancelledError:
+            if turn.error is None:
+                raise
+            raise turn.error from None
         except BrokenProcessPool:
             if self._pool is pool:
                 self.close()
             raise errors.NotReady("The process that reads large bodies ended; send the request again") from None
+        finally:
+            patrol.remove(turn)
 
     def close(self) -> None:
         if self._pool is not None:
