@@ -39,6 +39,9 @@ def test_the_log_is_the_services_until_a_replica_is_chosen(rita: Client, replica
     assert "lines of the first" in text and "from 2" not in text
     assert text.count('<option value="') >= 3 and "iris:1, replica 2" in text
     assert f'href="?log={replicas[1].key}#log"' in text
+    assert "of the first one" in text
+    replicas[1].delete()
+    assert "of the first one" not in text_of(rita.get(PAGE))  # nothing to tell apart
 
 
 def test_the_address_says_whose_log_is_shown(rita: Client, replicas: list[ServiceReplica]) -> None:  # noqa: F811
