@@ -2,7 +2,25 @@
 
 import django.db.models.deletion
 import django.utils.timezone
+from django.apps.registry import Apps
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+
+def to_revisions(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """What a service knew of its model, its revision knows: a service that is stopped cannot be asked again."""
+    Revision = apps.get_model("models_registry", "Revision")
+    rows = apps.get_model("models_registry", "Deployment").objects.filter(signature__isnull=False)
+    for live, wanted, signature in rows.values_list("live_revision", "revision", "signature"):
+        Revision.objects.filter(pk=live or wanted).update(signature=signature)
+
+
+def to_deployments(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    Revision = apps.get_model("models_registry", "Revision")
+    Deployment = apps.get_model("models_registry", "Deployment")
+    for pk, live, wanted in Deployment.objects.values_list("pk", "live_revision", "revision"):
+        signature = Revision.objects.values_list("signature", flat=True).get(pk=live or wanted)
+        Deployment.objects.filter(pk=pk).update(signature=signature)
 
 
 class Migration(migrations.Migration):
@@ -11,6 +29,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="revision",
+            name="signature",
+            field=models.JSONField(
+                help_text="What a model worker says of it: methods, features, example; null until one has answered",
+                null=True,
+            ),
+        ),
+        migrations.RunPython(to_revisions, to_deployments),
         migrations.RemoveField(
             model_name="deployment",
             name="replica",
@@ -93,14 +120,6 @@ class Migration(migrations.Migration):
             field=models.PositiveIntegerField(
                 default=70,
                 help_text="Percent of a replica: 70 is 0.7 requests at once for each; more have another one started",
-            ),
-        ),
-        migrations.AddField(
-            model_name="revision",
-            name="signature",
-            field=models.JSONField(
-                help_text="What a model worker says of it: methods, features, example; null until one has answered",
-                null=True,
             ),
         ),
         migrations.CreateModel(

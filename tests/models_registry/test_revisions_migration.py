@@ -59,3 +59,32 @@ def test_every_service_keeps_what_it_is_made_of(migrate: None, workspace: Worksp
     back = to(BEFORE)
     versions = {row.name: (row.version_id, row.live_version_id) for row in back["Deployment"].objects.all()}
     assert versions == {"steady": (one.pk, one.pk), "changing": (two.pk, one.pk), "stopped": (two.pk, None)}
+
+
+def test_a_stopped_service_keeps_what_its_model_has_said(migrate: None, workspace: Workspace) -> None:
+    before, after = [(APP, "0010_real_example")], [(APP, "0011_replicas")]
+    there = to(before)
+    apps = MigrationExecutor(connection).loader.project_state(before).apps
+    environment = there["Environment"].objects.create(workspace_id=workspace.pk, name="e")
+    built = there["EnvironmentVersion"].objects.create(
+        environment=environment, version=1, definition="-", digest="0" * 64
+    )
+    one, two, unknown = (
+        apps.get_model(APP, "Revision").objects.create(
+            workspace_id=workspace.pk, label=label, environment_version_id=built.pk
+        )
+        for label in ("one", "two", "unknown")
+    )
+    make = apps.get_model(APP, "Deployment").objects.create
+    make(workspace_id=workspace.pk, name="stopped", revision=one, signature={"n_features": 4})
+    make(workspace_id=workspace.pk, name="changing", revision=unknown, live_revision=two, signature={"n_features": 2})
+    make(workspace_id=workspace.pk, name="new", revision=unknown)
+
+    executor = MigrationExecutor(connection)
+    now = executor.migrate(after).apps.get_model(APP, "Revision")
+    said = {"one": {"n_features": 4}, "two": {"n_features": 2}, "unknown": None}
+    assert dict(now.objects.values_list("label", "signature")) == said
+
+    back = MigrationExecutor(connection).migrate(before).apps.get_model(APP, "Deployment")
+    known = dict(back.objects.values_list("name", "signature"))
+    assert known == {"stopped": {"n_features": 4}, "changing": {"n_features": 2}, "new": None}
