@@ -86,6 +86,11 @@ class Unavailable(PortalError):
     status, code = 503, "unavailable"
 
 
+class Busy(Unavailable):
+    code = "busy"
+    retry_after = 5
+
+
 class BytesLost(Unavailable):
     code = "bytes_lost"
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import itertools
 import tempfile
+import time
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from django.conf import settings
@@ -17,7 +20,7 @@ from mlportal.access.models import User
 from mlportal.access.principals import RunPrincipal, person_behind
 from mlportal.access.services import record
 from mlportal.blobs import services as blobs
-from mlportal.errors import BadInput, NotFound, PortalError, TooLarge
+from mlportal.errors import BadInput, Busy, NotFound, PortalError, TooLarge
 from mlportal.texts import guarded, storable
 from models_registry.models import ModelVersion, TrainingSample
 from models_registry.services.checks import require_changer
@@ -28,6 +31,8 @@ FILES = ("training_sample.csv", "training_sample.parquet")
 USUAL_TARGETS = ("target", "label", "y")
 PIECE = 256 * 1024
 LONGEST_EXAMPLE = 1000  # characters of a text
+LOCK = "reading-a-table.lock"
+PATIENCE_SECONDS, PATIENCE_OF_A_TASK = 10.0, 300.0
 LOOKED_AT = 50  # rows, for one without a missing value
 CHUNK = 1 << 20
 
@@ -57,7 +62,7 @@ def take_sample(version: ModelVersion) -> str:
     path, digest = found
     try:
         with blobs.open_blob(digest) as stream:
-            table = read(stream)
+            table = read(stream, patience=PATIENCE_OF_A_TASK)
     except PortalError as error:
         return f"{path}: {error.message}"
     inputs = {each.get("name") for each in mlflow_inputs(version)}
@@ -77,8 +82,8 @@ def _beside(version: ModelVersion) -> tuple[str, str] | None:
     return min(files, key=lambda each: (each[0].count("/"), each[0]), default=None)
 
 
-def read(file: IO[bytes]) -> Read:
-    """What is in the file; nothing is written. Raises BadInput, TooLarge."""
+def read(file: IO[bytes], *, patience: float = PATIENCE_SECONDS) -> Read:
+    """What is in the file; nothing is written. Raises BadInput, TooLarge, and Busy after so many seconds of waiting."""
     folder = str(settings.FILE_UPLOAD_TEMP_DIR)
     limits = Limits(
         rows=settings.SAMPLE_ROWS,
@@ -98,9 +103,26 @@ def read(file: IO[bytes]) -> Read:
             copy.write(chunk)
         copy.flush()
         try:
-            return read_table(copy, limits, folder)
+            with _alone(folder, patience):
+                return read_table(copy, limits, folder)
         except TableRefused as error:
             raise BadInput(f"This file is no training sample. {error}", field="file") from None
+
+
+@contextmanager
+def _alone(folder: str, patience: float) -> Iterator[None]:
+    """One at a time on this machine: each may take 2 GB."""
+    end = time.monotonic() + patience
+    with Path(folder, LOCK).open("ab") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise Busy("Other samples are being read; try again in a moment.") from None
+                time.sleep(0.05)
+        yield
 
 
 def _keep(version: ModelVersion, found: Read, *, target: str, source: str, by: User | None) -> TrainingSample:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,11 @@ from arro3.io import write_parquet
 
 from mlportal.access.models import AuditEvent, User
 from mlportal.blobs.models import Blob
-from mlportal.errors import BadInput, NotAllowed, NotFound, TooLarge
+from mlportal.errors import BadInput, Busy, NotAllowed, NotFound, TooLarge
 from models_registry import services
 from models_registry.models import ModelVersion, TrainingSample
+from models_registry.services.samples import LOCK
+from models_registry.services.samples import read as read_sample
 from models_registry.tables import Limits, Read, TableRefused, read_table
 from tests.models_registry.conftest import Register
 
@@ -240,3 +244,11 @@ def test_readers_and_strangers_attach_and_remove_nothing(
             with pytest.raises(NotAllowed):
                 ask(person)
     assert services.read_sample(version)["x"].tolist() == [1]
+
+
+def test_files_are_read_one_at_a_time_and_who_waits_too_long_is_told(settings: Any) -> None:
+    with Path(settings.FILE_UPLOAD_TEMP_DIR, LOCK).open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match="Other samples are being read"):
+            read_sample(io.BytesIO(TABLE), patience=0.1)
+    assert read_sample(io.BytesIO(TABLE), patience=0.1).rows == 3

@@ -177,6 +177,20 @@ def test_readers_change_nothing(rita: Client, deployment: Deployment) -> None:
     assert Deployment.objects.get().generation == 1
 
 
+@pytest.mark.parametrize("action", ["scale", "candidate", "candidate/remove", "promote"])
+def test_who_opens_what_a_button_does_is_led_to_the_page_of_the_button(
+    rita: Client, client: Client, deployment: Deployment, action: str
+) -> None:
+    for reader in (rita, client):
+        answer = reader.get(f"/w/lab/deployments/flowers/{action}/", headers={"accept": "text/html,*/*"})
+        assert (answer.status_code, answer["Allow"]) == (405, "POST")
+        page = answer.content.decode()
+        assert "Nothing was changed" in page
+        above = "/candidate/" if "/" in action else "/"
+        assert f'href="/w/lab/deployments/flowers{above}"' in page
+    assert rita.get(f"/w/lab/deployments/flowers/{action}/").content == b"", "for programs nothing changes"
+
+
 def test_tags_are_edited_as_lines(carl: Client, version: ModelVersion) -> None:
     carl.post("/w/lab/models/iris/1/edit/", {"description": "new", "tags": "a=1\n b = x=y \n\nalone"})
     version.refresh_from_db()
