@@ -104,7 +104,7 @@ def test_requests_are_kept_and_what_came_true_is_posted_by_the_caller(
     both = {"id": row.request_id, "actuals": [0, 1]}
     counts = http.post("/services/iris/actuals", json=both, headers=headers).json()
     assert (counts["matched"], counts["unknown"]) == (2, 0)
-    assert http.post("/w/lab/services/iris/actuals", json=both, headers=headers).json()["unchanged"] == 2
+    assert http.post("/services/iris/actuals", json=both, headers=headers).json()["unchanged"] == 2
     (accuracy,) = live_accuracy(iris)
     assert (accuracy["accuracy"], accuracy["count"], accuracy["version"]) == (0.5, 2, "iris:1")
     assert accuracy["confusion"] == {"labels": ["0", "1", "2"], "counts": [[1, 0, 0], [0, 0, 1], [0, 0, 0]]}
