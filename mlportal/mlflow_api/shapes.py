@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from experiments.models import Experiment, Run
 from experiments.search import MLFLOW_STATUS
-from experiments.search.attributes import NAME_TAG, PARENT_TAG
+from experiments.search.attributes import NAME_TAG, PARENT_TAG, STARTED
 from experiments.status import RunStatus
 from mlportal.mlflow_api.call import Json, shown_id
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-ROW: Final = (
+ROW: Final[tuple[Any, ...]] = (
     "pk",
     "uid",
     "name",
@@ -23,8 +23,7 @@ ROW: Final = (
     "experiment__name",
     "created_by__username",
     "status",
-    "started_at",
-    "created_at",
+    STARTED,
     "ended_at",
     "deleted_at",
     "parent__uid",
@@ -64,7 +63,7 @@ def new_run_json(run: Run, tags: Mapping[str, Any]) -> Json:
     """One that was made a moment ago, and of which nothing else is known."""
     parent = run.parent.uid if run.parent else None
     who = run.created_by.get_username() if run.created_by else ""
-    times = (run.started_at, run.created_at, run.ended_at, run.deleted_at)
+    times = (run.started_at or run.created_at, run.ended_at, run.deleted_at)
     info = info_of(
         (run.pk, run.uid, run.name, run.number, run.experiment_id, run.experiment.name, who, run.status, *times)
     )
@@ -89,10 +88,10 @@ def info_of(row: Sequence[Any]) -> Json:
         "experiment_id": experiment_id,
         "user_id": row[6] or "",
         "status": MLFLOW_STATUS[RunStatus(row[7])],
-        "start_time": milliseconds(row[8] or row[9]),
+        "start_time": milliseconds(row[8]),
         "artifact_uri": f"mlflow-artifacts:/{experiment_id}/{row[1]}/artifacts",
-        "lifecycle_stage": "deleted" if row[11] else "active",
+        "lifecycle_stage": "deleted" if row[10] else "active",
     }
-    if row[10] is not None:
-        info["end_time"] = milliseconds(row[10])
+    if row[9] is not None:
+        info["end_time"] = milliseconds(row[9])
     return info

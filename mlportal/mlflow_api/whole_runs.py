@@ -35,9 +35,9 @@ def runs_json(keys: Sequence[int]) -> list[Json]:
         key, name = row[0], name_of(row)
         own_tags = tags.get(key, [])
         own_tags.append({"key": NAME_TAG, "value": name})
-        if row[12] is not None:
+        if row[11] is not None:
             own_tags[:] = [tag for tag in own_tags if tag["key"] != PARENT_TAG]
-            own_tags.append({"key": PARENT_TAG, "value": row[12]})
+            own_tags.append({"key": PARENT_TAG, "value": row[11]})
         data: Json = {"tags": own_tags}
         if key in metrics:
             data["metrics"] = metrics[key]
