@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import pickle
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,7 @@ from sklearn.svm import SVC
 
 from models_registry.serving.gateway import Dispatcher, GatewayError, Limits
 from models_registry.serving.gateway.batching import key_of, shares
+from models_registry.serving.gateway.connections import Link, Request
 from models_registry.serving.gateway.patrol import ClientGone
 from models_registry.serving.replica import Replica, State
 from models_registry.serving.worker.description import by_row
@@ -105,6 +107,29 @@ def test_the_rows_of_a_call_are_bounded_by_a_setting(
     answers = ask(memory, "iris", "predict", [np.array(IRIS)] * 3, batch_rows=limit)
     assert calls(memory) == expected
     assert [answer.tolist() for answer in answers] == [[0, 2]] * 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "answered", "expected"),
+    [(0.0, 0, 4), (0.0, 4, 6), (0.0, 8, 8), (1.0, 0, 8), (math.inf, 8, 8)],
+)
+def test_a_quick_model_is_called_for_half_of_those_who_ask_and_a_slow_one_for_all(
+    memory: Memory, iris: Replica, seconds: float, answered: int, expected: int
+) -> None:
+    """So that gateway and model work at the same time, where that counts."""
+    memory.publish("iris", iris)
+
+    async def next_call() -> int:
+        link = Link(iris.socket_path, Limits(), lambda link: None, None, None)
+        link.call_seconds, link.just_answered = seconds, answered
+        route, key = memory.routes["iris"], ("predict", "<f8", 4)
+        for _ in range(8):
+            request = Request(route, route.main, "predict", np.array(IRIS), key, 0.0, 30)
+            request.result = asyncio.get_running_loop().create_future()
+            link.queue[request] = None
+        return len(link._next())
+
+    assert asyncio.run(next_call()) == expected
 
 
 def test_a_request_with_bad_rows_harms_none_that_were_called_with_it(memory: Memory, iris: Replica) -> None:

@@ -7,6 +7,7 @@ nothing to do is sent at once.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from models_registry.serving.worker import protocol
 from models_registry.serving.worker.sockets import address_of
 
 BATCH_BYTES = 1 << 20
+READING_SECONDS = 0.0001  # about what a request and its answer take the gateway
 
 Measure = Callable[[Route, Target, int, int, float], None]
 
@@ -112,6 +114,7 @@ class Link(asyncio.Protocol):
         self.sent_at = 0.0
         self.has_ended = False
         self.sends_soon = False
+        self.call_seconds, self.just_answered = math.inf, 0  # of the last call, and how many requests it was
         self.not_stacked: set[str] = set()  # methods whose answer was not one item a row
 
     @property
@@ -174,6 +177,7 @@ class Link(asyncio.Protocol):
     def _answered(self, message: protocol.Message) -> None:
         requests, self.under_way = self.under_way, ()
         now = asyncio.get_running_loop().time()
+        self.call_seconds, self.just_answered = now - self.sent_at, len(requests)
         if self.measure is not None:
             rows = sum(request.rows for request in requests)
             self.measure(requests[0].route, requests[0].target, len(requests), rows, now - self.sent_at)
@@ -182,9 +186,7 @@ class Link(asyncio.Protocol):
             for request in requests:
                 request.key = None
             self.queue = dict.fromkeys([each for each in requests if _is_wanted(each)]) | self.queue
-        if self.queue and not self.sends_soon:  # first of all, so that the model works while these are answered
-            self.sends_soon = True
-            asyncio.get_running_loop().call_soon(self._send_soon)
+        self._send_next(now)  # first of all, so that the model works while these are answered
         if answers is not None:
             for request, answer in zip(requests, answers, strict=True):
                 if request.result is not None and not request.result.done():
@@ -225,6 +227,11 @@ class Link(asyncio.Protocol):
     def _next(self) -> list[Request]:
         """The oldest request, and those that may go with it."""
         chosen: list[Request] = []
+        # Were all those who ask in one call, gateway and model would work in turns. Where the model is the quicker one, it
+        # gets half of them, and answers while the gateway reads the others. To a slow one, fewer and larger calls count.
+        there = len(self.queue) + self.just_answered
+        most = (there + 1) // 2 if self.call_seconds < there * READING_SECONDS else there
+        self.just_answered = 0
         rows = size = 0
         for request in self.queue:
             if not _is_wanted(request):
@@ -237,7 +244,7 @@ class Link(asyncio.Protocol):
             elif request.key == chosen[0].key:
                 rows += request.rows
                 size += request.size
-                if rows > self.limits.batch_rows or size > BATCH_BYTES:
+                if rows > self.limits.batch_rows or size > BATCH_BYTES or len(chosen) >= most:
                     break
                 chosen.append(request)
         return chosen
