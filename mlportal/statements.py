@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
-from django.db.models import Field, Model
+from django.db.models import Field, Model, QuerySet
 from django.db.models.expressions import DatabaseDefault, RawSQL
 
 # Django's own Now(), without the building of a query. The percent signs are for a statement with parameters.
@@ -78,12 +78,19 @@ def insert(*groups: Sequence[Model]) -> None:
 
 def listed(keys: Iterable[int]) -> RawSQL:
     """Keys that came from the database, for `__in`: in the text, for thousands of parameters take longer than the query."""
-    return RawSQL(",".join(map(str, keys)), [])
+    text = ",".join(map(str, keys))
+    return RawSQL(f"SELECT unnest('{{{text}}}'::bigint[])" if connection.vendor == "postgresql" else text, [])
+
+
+def statement_of(rows: QuerySet[Any, Any]) -> Statement:
+    """What Django would ask for these rows. Their values come as the database gives them, see `moment_of`."""
+    return rows.query.sql_with_params()
 
 
 def moment_of(value: Any) -> datetime:
-    """What NOW gave; SQLite has texts for it."""
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value).replace(tzinfo=UTC)
+    """A time as the database gave it: SQLite has texts for it, and of columns times that do not say that they are UTC."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _parts(rows: Sequence[Model]) -> list[Sequence[Model]]:

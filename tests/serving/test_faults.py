@@ -173,8 +173,10 @@ def test_a_call_that_does_not_return_ends_its_process_and_says_where_it_was(
 
 
 def test_a_call_that_lets_no_other_thread_run_is_ended_with_its_traceback(folder: Path, launch: Launch) -> None:
-    source = """type("Held", (), {"n_features_in_": 1, "predict": lambda self, x: [
-        __import__("ctypes").PyDLL(None).sleep(int(x[0][0])), x[:, 0].astype(float)][1]})()"""
+    called = folder / "held.called"
+    source = f"""type("Held", (), {{"n_features_in_": 1, "predict": lambda self, x: [
+        int(x[0][0]) and open({str(called)!r}, "w").close(), __import__("ctypes").PyDLL(None).sleep(int(x[0][0])),
+        x[:, 0].astype(float)][2]}})()"""
     path = folder / "held.pkl"
     path.write_bytes(pickle.dumps(FromSource(source)))
     replica = wait_for(launch(path, health_seconds=1), State.READY)
@@ -182,6 +184,7 @@ def test_a_call_that_lets_no_other_thread_run_is_ended_with_its_traceback(folder
         with address_of(replica.socket_path) as address:
             connection.connect(address)
         connection.sendall(protocol.encode(1, "predict", np.array([[3600.0]])))
+        until(called.exists)
         until(lambda: replica.poll() is State.UNRESPONSIVE)
         replica.abort()
         until(lambda: replica.poll() is State.EXITED)
