@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from tests.portal import ROOT
+from tests.services.elsewhere import run_on
 from tests.services.servers import PostgreSQL
 
 pytestmark = pytest.mark.services
@@ -21,16 +17,5 @@ TESTS = (
 
 
 def test_a_service_is_kept_and_watched_there(postgresql: PostgreSQL) -> None:
-    variables = {**os.environ, "DATABASE_URL": postgresql.new_database("serving"), "PYTEST_ADDOPTS": ""}
-    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--nomigrations", "--durations=0"]  # tables at once, in 2 s
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *TESTS],
-        cwd=ROOT,
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(TESTS)} passed" in done.stdout and "skipped" not in done.stdout
+    printed = run_on(postgresql.new_database("serving"), *TESTS)
+    assert f"{len(TESTS)} passed" in printed and "skipped" not in printed
