@@ -8,7 +8,11 @@ from tests.services.elsewhere import run_on
 from tests.services.servers import PostgreSQL
 
 pytestmark = pytest.mark.services
-FILES = ("tests/test_statements.py", "tests/experiments/test_metrics_service.py")
+FILES = (
+    "tests/test_statements.py",
+    "tests/experiments/test_metrics_service.py",
+    "tests/experiments/test_whole_runs.py",
+)
 
 
 def test_plain_sql(postgresql: PostgreSQL) -> None:
