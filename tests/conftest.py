@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import shared
+
 if TYPE_CHECKING:
     from experiments.models import Run
     from mlportal.access.models import User, Workspace
@@ -22,15 +24,17 @@ pytest_plugins = ["tests.chromium"]
 # The smallest environment there is: a Python, and not one package.
 TINY = f"dependencies:\n  - python={sys.version_info.major}.{sys.version_info.minor}\n"
 _home: Path | None = None
+_shared: Path | None = None
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Nothing that a portal of this checkout keeps is touched by a test."""
-    global _home
+    global _home, _shared
     # Started in the background of a shell without job control, this process and all its children would ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Playwright keeps an event loop in the thread of the tests, and Django would refuse them its database from then on.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    _shared = shared.begin()
     from django.conf import settings
 
     if not settings.configured:  # the pure tests may be run without Django
@@ -93,6 +97,20 @@ def path_of(nodeid: str) -> str:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _home is not None:
         shutil.rmtree(_home, ignore_errors=True)
+    if _shared is not None:
+        shared.end(_shared)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_use_migrations: bool, django_db_modify_db_settings: None) -> bool:
+    """The database of the tests is there already: a copy of the one that all processes of the suite share."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if not database["ENGINE"].endswith("sqlite3") or not django_db_use_migrations:
+        return False
+    shutil.copyfile(shared.empty_database(), database["TEST"]["NAME"])
+    return True
 
 
 @pytest.fixture(autouse=True)

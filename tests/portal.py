@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -12,10 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
 import psutil
+
+from tests.shared import empty_database
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct-horse-battery-staple"
@@ -43,8 +46,6 @@ class Portal:
 
     `shared_cache`: packages come from uv's own cache of this machine, so that only the first test ever downloads them.
     """
-
-    _tables: ClassVar[bytes | None] = None  # an empty database: making its tables takes longer than the rest of a start
 
     def __init__(self, home: Path, variables: Mapping[str, str] | None = None, *, shared_cache: bool = True) -> None:
         self.home = home
@@ -76,7 +77,7 @@ class Portal:
 
     def start(self, *arguments: str) -> None:
         if "DATABASE_URL" not in self.variables and not (self.home / "portal.sqlite3").exists():
-            self._make_tables()
+            shutil.copyfile(empty_database(), self.home / "portal.sqlite3")
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "portal", *arguments],
@@ -86,14 +87,6 @@ class Portal:
                 stderr=log,
             )
         wait_until(self._is_ready, seconds=START_SECONDS, what=f"portal ready, see {self.log_path}")
-
-    def _make_tables(self) -> None:
-        database = self.home / "portal.sqlite3"
-        if Portal._tables is None:
-            self.manage("migrate", "--verbosity=0")
-            Portal._tables = database.read_bytes()
-        else:
-            database.write_bytes(Portal._tables)
 
     def stop(self) -> None:
         """Ctrl-C, and the proof that nothing of it is left."""

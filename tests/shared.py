@@ -1,0 +1,54 @@
+"""What takes long to make, and is the same for all processes of the suite: the first that needs it makes it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VARIABLE = "TESTS_SHARED_FOLDER"  # inherited by xdist's processes, and by suites that a test starts
+
+
+def begin() -> Path | None:
+    """The folder, if this process made it: it has to `end` it, too."""
+    if VARIABLE in os.environ:
+        return None
+    folder = Path(tempfile.mkdtemp(prefix="mlportal-shared-"))
+    os.environ[VARIABLE] = str(folder)
+    return folder
+
+
+def end(folder: Path) -> None:
+    os.environ.pop(VARIABLE, None)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def once(name: str, make: Callable[[Path], None]) -> Path:
+    """A file or a folder that `make` has written; it is there when it is whole."""
+    folder = Path(os.environ[VARIABLE])
+    path, partial = folder / name, folder / f".{name}.part"
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            make(partial)
+            partial.rename(path)
+    return path
+
+
+def empty_database() -> Path:
+    """All tables, as the migrations make them, and nothing in them: that takes longer than any start of a portal."""
+
+    def migrate(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as home:
+            variables = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+            command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+            subprocess.run(command, cwd=ROOT, env={**variables, "MLPORTAL_HOME": home}, check=True)
+            shutil.move(Path(home, "portal.sqlite3"), path)
+
+    return once("empty.sqlite3", migrate)
