@@ -23,6 +23,7 @@ pytest_plugins = ["tests.chromium"]
 
 # The smallest environment there is: a Python, and not one package.
 TINY = f"dependencies:\n  - python={sys.version_info.major}.{sys.version_info.minor}\n"
+TEMPLATE = "TESTS_TEMPLATE"  # on PostgreSQL: a database that has the tables already
 _home: Path | None = None
 _shared: Path | None = None
 
@@ -48,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.STORAGES["default"]["OPTIONS"] = {"location": str(_home / "storage")}
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         settings.DATABASES["default"]["TEST"]["NAME"] = str(_home / "portal.sqlite3")
+    elif template := os.environ.get(TEMPLATE):
+        settings.DATABASES["default"]["TEST"]["TEMPLATE"] = template
     for name in ("queue", "control"):
         (_home / "broker" / name).mkdir(parents=True)
     settings.CELERY_BROKER_TRANSPORT_OPTIONS.update(

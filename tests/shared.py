@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,14 +41,19 @@ def once(name: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
+def migrate(variables: Mapping[str, str]) -> None:
+    """Make the tables in a database: that takes longer than any start of a portal."""
+    with tempfile.TemporaryDirectory() as home:
+        given = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+        subprocess.run(command, cwd=ROOT, env={**given, "MLPORTAL_HOME": home, **variables}, check=True)
+
+
 def empty_database() -> Path:
-    """All tables, as the migrations make them, and nothing in them: that takes longer than any start of a portal."""
+    """All tables in a file of SQLite, and nothing in them."""
 
-    def migrate(path: Path) -> None:
-        with tempfile.TemporaryDirectory() as home:
-            variables = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-            command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-            subprocess.run(command, cwd=ROOT, env={**variables, "MLPORTAL_HOME": home}, check=True)
-            shutil.move(Path(home, "portal.sqlite3"), path)
+    def make(path: Path) -> None:
+        path.mkdir()
+        migrate({"MLPORTAL_HOME": str(path)})
 
-    return once("empty.sqlite3", migrate)
+    return once("home", make) / "portal.sqlite3"

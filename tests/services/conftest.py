@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.portal import Client, Portal
 from tests.services.servers import PostgreSQL, RabbitMQ, Redis, running
+from tests.shared import migrate, once
+
+TABLES = "tables"  # a database with the tables of a portal, as its migrations make them, and nothing in them
+
+
+def with_tables(path: Path) -> None:
+    """Every process of the suite starts a PostgreSQL, and every portal needs the tables: both are made once."""
+    server = PostgreSQL()
+    try:
+        server.start()
+        migrate({"DATABASE_URL": server.new_database(TABLES)})
+        server.stop()
+        shutil.move(server.folder / "data", path)
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="package")
 def postgresql() -> Iterator[PostgreSQL]:
-    server = PostgreSQL()
+    server = PostgreSQL(once("postgresql", with_tables))
     with running(server):
         yield server
 
@@ -38,7 +56,7 @@ def portal(
     """A portal on PostgreSQL and one of the brokers."""
     broker: RabbitMQ | Redis = request.getfixturevalue(request.param)
     variables = {
-        "DATABASE_URL": postgresql.new_database(f"portal-{request.param}"),
+        "DATABASE_URL": postgresql.new_database(f"portal-{request.param}", like=TABLES),
         "BROKER_URL": broker.url,
         "MLPORTAL_LOCAL_SLOTS": "8",
     }

@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 
+from tests.conftest import TEMPLATE
 from tests.portal import ROOT
+from tests.services.conftest import TABLES
 
 
 def run_on(url: str, *tests: str) -> str:
     """What these tests print on the database at `url`; fails when one of them does."""
-    variables = {**os.environ, "DATABASE_URL": url, "PYTEST_ADDOPTS": ""}
-    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--nomigrations", "--durations=0"]  # tables at once, in 2 s
+    variables = {**os.environ, "DATABASE_URL": url, "PYTEST_ADDOPTS": "", TEMPLATE: TABLES}
+    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--durations=0"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],
         cwd=ROOT,

@@ -86,10 +86,22 @@ def end(process: subprocess.Popen[bytes] | None, number: int = signal.SIGTERM) -
     process.wait(5)
 
 
+def own(folder: Path, *, like: Path) -> None:
+    wanted = like.stat()
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, wanted.st_uid, wanted.st_gid)
+
+
 class PostgreSQL(Server):
-    def __init__(self) -> None:
+    """`copied`: the data of another one, which has been stopped; else there is nothing in it."""
+
+    def __init__(self, copied: Path | None = None) -> None:
         super().__init__("postgres", "postgres")
         data = self.folder / "data"
+        if copied is not None:
+            shutil.copytree(copied, data)
+            own(data, like=self.folder)
+            return
         initdb = self.program.with_name("initdb")
         self.run(initdb, "--pgdata", data, "--auth=trust", "--username=portal", "--encoding=UTF8", "--no-sync")
 
@@ -103,10 +115,10 @@ class PostgreSQL(Server):
         end(self._process, signal.SIGINT)  # "fast": it ends the connections and itself
         self._process = None
 
-    def new_database(self, name: str) -> str:
+    def new_database(self, name: str, like: str = "template1") -> str:
         """Its address."""
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
         return self._address(name)
 
     def _address(self, name: str) -> str:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.portal import Client, Portal
+from tests.services.conftest import TABLES
 from tests.services.servers import PostgreSQL
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def database(postgresql: PostgreSQL) -> str:
-    return postgresql.new_database("idempotency")
+    return postgresql.new_database("idempotency", like=TABLES)
 
 
 @pytest.fixture(scope="module")
