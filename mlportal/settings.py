@@ -132,7 +132,9 @@ DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{HOME / 'portal.sqlite3'}")
 BROKER_URL = env.text("BROKER_URL", "filesystem://")
 STORAGE_URL = env.text("STORAGE_URL", f"file://{HOME / 'storage'}")
 
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+# Through a pooler of transactions a session's cursors and prepared statements are somebody else's at the next transaction.
+_POOLED = env.boolean("MLPORTAL_DATABASE_POOLED", False)
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, disable_server_side_cursors=_POOLED)}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Deferred transactions that turn into writers fail at once with "database is locked", whatever the timeout.

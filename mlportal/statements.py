@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from django.db import connection
-from django.db.models import Field, Model, QuerySet
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import DateTimeField, Field, Model, QuerySet
 from django.db.models.expressions import DatabaseDefault, RawSQL
+
+if connection.vendor == "postgresql":
+    from mlportal import postgresql
 
 # Django's own Now(), without the building of a query. The percent signs are for a statement with parameters.
 NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "STATEMENT_TIMESTAMP()"
@@ -25,14 +29,15 @@ class Each(NamedTuple):
     rows: Sequence[Sequence[Any]]
 
 
-def together(*statements: Statement | Each) -> list[Rows]:
+def together(*statements: Statement | Each, last: bool = False) -> list[Rows]:
     """Execute them one after the other, in one message to a server: the rows of each, none where it gives none.
 
-    Call it in a transaction. Each sees what those before it did, and what others had committed when it began.
+    Call it in a transaction. Each sees what those before it did, and what others had committed when it began. `last`: nothing
+    follows in the transaction, so that its end may go with them, unless it is a part of another.
     """
+    if connection.vendor == "postgresql":
+        return _at_once(statements, last=last)
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            return _at_once(cursor, statements)
         found: list[Rows] = []
         for statement in statements:
             if isinstance(statement, Each):
@@ -44,36 +49,35 @@ def together(*statements: Statement | Each) -> list[Rows]:
         return found
 
 
-def _at_once(cursor: Any, statements: Sequence[Statement | Each]) -> list[Rows]:
-    texts: list[str] = []
-    parameters: list[Any] = []
+def _at_once(statements: Sequence[Statement | Each], *, last: bool) -> list[Rows]:
+    message: list[Statement] = []
     ends: list[int] = []
     for statement in statements:
-        for values in statement.rows if isinstance(statement, Each) else [statement[1]]:
-            texts.append(statement[0])
-            parameters += values
-        ends.append(len(texts))
-    if not texts:
-        return [[] for _ in statements]
-    cursor.execute(";\n".join(texts), parameters)
-    results: list[Rows] = [cursor.fetchall() if cursor.description else []]
-    while cursor.nextset():
-        results.append(cursor.fetchall() if cursor.description else [])
-    return [
-        [] if isinstance(statement, Each) else results[end - 1] for statement, end in zip(statements, ends, strict=True)
-    ]
+        if isinstance(statement, Each):
+            message += [(statement.text, values) for values in statement.rows]
+        else:
+            message.append(statement)
+        ends.append(len(message) - 1)
+    rows = postgresql.ask(message, last=last)
+    return [[] if isinstance(one, Each) else rows[end] for one, end in zip(statements, ends, strict=True)]
 
 
-def insert(*groups: Sequence[Model]) -> None:
-    """Store new rows, each group of one model, and give them their keys: `bulk_create`, with all groups in one message.
+def insert(*groups: Sequence[Model], before: Sequence[Statement] = (), last: bool = False) -> None:
+    """Store new rows, each group of one model, and give them their keys: `bulk_create`, with all groups in one message, behind
+    the statements `before`; `last` as in `together`.
 
-    A column whose value the database makes is left to it, and is not known afterwards.
+    A value may be a `RawSQL`: then the row gets what the database makes of it. A column that is left to the database is not
+    known afterwards.
     """
     some = [part for group in groups for part in _parts(group)]
-    for rows, keys in zip(some, together(*map(_insertion, some)), strict=True):
-        for row, (key,) in zip(rows, keys, strict=True):
+    insertions = [_insertion(part) for part in some]
+    answers = together(*before, *(statement for statement, _ in insertions), last=last)[len(before) :]
+    for rows, (_, made), keys in zip(some, insertions, answers, strict=True):
+        for row, (key, *values) in zip(rows, keys, strict=True):
             row.pk = key
             row._state.adding, row._state.db = False, connection.alias
+            for field, value in zip(made, values, strict=True):
+                setattr(row, field.attname, moment_of(value) if isinstance(field, DateTimeField) else value)
 
 
 def listed(keys: Iterable[int]) -> RawSQL:
@@ -100,15 +104,33 @@ def _parts(rows: Sequence[Model]) -> list[Sequence[Model]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _insertion(rows: Sequence[Model]) -> Statement:
-    quote, options = connection.ops.quote_name, rows[0]._meta
-    fields = [field for field in options.local_concrete_fields if _is_given(rows[0], field)]
-    columns = ", ".join(quote(str(field.column)) for field in fields)
-    places = f"({', '.join(['%s'] * len(fields))})"
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for row in rows for field in fields]
-    text = f"INSERT INTO {quote(options.db_table)} ({columns}) VALUES {', '.join([places] * len(rows))}"
-    return f"{text} RETURNING {quote(str(options.pk.column))}", values
+def _insertion(rows: Sequence[Model]) -> tuple[Statement, list[Field[Any, Any]]]:
+    """The statement, and the fields whose values the database makes, which it gives behind the keys."""
+    own = connections[DEFAULT_DB_ALIAS]  # `connection` looks it up anew for each attribute that is asked of it
+    fields = [
+        field for field in _fields(type(rows[0])) if not isinstance(field.value_from_object(rows[0]), DatabaseDefault)
+    ]
+    made: dict[Field[Any, Any], None] = {}
+    places: list[str] = []
+    values: list[Any] = []
+    for row in rows:
+        in_row: list[str] = []
+        for field in fields:
+            value = field.pre_save(row, add=True)
+            if isinstance(value, RawSQL):
+                in_row.append(value.sql)
+                values += value.params
+                made[field] = None
+            else:
+                in_row.append("%s")
+                values.append(field.get_db_prep_save(value, own))
+        places.append(f"({', '.join(in_row)})")
+    quote, options = own.ops.quote_name, rows[0]._meta
+    columns, back = (", ".join(quote(str(field.column)) for field in some) for some in (fields, [options.pk, *made]))
+    text = f"INSERT INTO {quote(options.db_table)} ({columns}) VALUES {', '.join(places)} RETURNING {back}"
+    return (text, values), list(made)
 
 
-def _is_given(row: Model, field: Field[Any, Any]) -> bool:
-    return not field.primary_key and not isinstance(row.__dict__.get(field.attname), DatabaseDefault)
+@cache
+def _fields(model: type[Model]) -> list[Field[Any, Any]]:
+    return [field for field in model._meta.local_concrete_fields if not field.primary_key]

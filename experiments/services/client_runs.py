@@ -5,25 +5,34 @@ They have no compute target, so no worker takes them, and no reaper ends one who
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models.expressions import RawSQL
 
 from experiments.models import Experiment, Run, RunEvent, RunProperty, Tag
 from experiments.services.runs import clean_properties, clean_text, require_writer
-from experiments.services.submit import clean_tags, get_or_make_experiment, next_number_at, refuse_too_many_children
+from experiments.services.submit import (
+    EXPERIMENTS,
+    clean_tags,
+    count_up,
+    get_or_make_experiment,
+    refuse_too_many_children,
+)
+from experiments.services.trash import lock_experiments
 from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace
 from mlportal.access.principals import RunPrincipal, person_behind
 from mlportal.access.roles import Role
 from mlportal.access.services import line, require
-from mlportal.errors import BadInput, Conflict, NotAllowed
-from mlportal.statements import insert
+from mlportal.errors import BadInput, Conflict, NotAllowed, StaleState
+from mlportal.statements import NOW, insert
 from mlportal.texts import storable
 
 ENDINGS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
 MAX_CODE_CHARACTERS = 200
 MAX_MESSAGE_CHARACTERS = 10_000
+RUNS: Final = connection.ops.quote_name(Run._meta.db_table)
 
 
 @transaction.atomic
@@ -51,29 +60,38 @@ def start_run(
         require(Role.CONTRIBUTOR, workspace, by)
     person = person_behind(by)
     place = _place(workspace, experiment, parent, by=person)
-    number, now = next_number_at(place)  # locks the row until the transaction ends, so that children come one by one
-    refuse_too_many_children(parent)
+    if parent is not None:
+        lock_experiments({place.pk})
+        refuse_too_many_children(parent)
     run = Run(
         workspace=workspace,
         experiment=place,
-        number=number,
+        number=RawSQL(f"(SELECT last_number FROM {EXPERIMENTS} WHERE id = %s)", [place.pk]),
         name=clean_text(name, "name"),
         parent=parent,
         status=RunStatus.RUNNING,
-        created_at=now,
-        started_at=started_at or now,
+        created_at=RawSQL(NOW, []),
+        started_at=started_at or RawSQL(NOW, []),
         created_by=person,
     )
-    insert([run])
-    event = RunEvent(run=run, new=RunStatus.RUNNING, reason="started by its client", actor=person)
+    key = RawSQL(f"(SELECT id FROM {RUNS} WHERE uid = %s)", [run.uid])
     # A parent's own line tells enough: a search starts thousands
     lines = [line("run.start", by=person, workspace=workspace, subject=run.uid, experiment=place.name)]
-    insert(
-        [event],
-        [Tag(run=run, name=key, value=value) for key, value in clean_tags(tags or {}).items()],
-        [RunProperty(run=run, name=key, value=value) for key, value in clean_properties(properties or {}).items()],
-        [] if parent else lines,
-    )
+    try:
+        insert(
+            [run],
+            [RunEvent(run_id=key, new=RunStatus.RUNNING, reason="started by its client", actor=person)],
+            [Tag(run_id=key, name=name, value=value) for name, value in clean_tags(tags or {}).items()],
+            [
+                RunProperty(run_id=key, name=name, value=value)
+                for name, value in clean_properties(properties or {}).items()
+            ],
+            [] if parent else lines,
+            before=[count_up(place)],
+            last=True,
+        )
+    except IntegrityError:
+        raise StaleState(f"The experiment {place.name}, or the parent, was deleted by somebody else first.") from None
     return run
 
 

@@ -25,7 +25,7 @@ from experiments.metrics import (
 )
 from experiments.metrics.logged import Kind
 from experiments.models import LoggedValue, Metric, Parameter, Run, RunProperty, Tag
-from experiments.services import points
+from experiments.services import next_point, points
 from experiments.services.runs import require_writer
 from mlportal.errors import BadInput, Conflict
 from mlportal.texts import storable
@@ -77,9 +77,14 @@ def log_batch(run: Run, batch: Batch, *, by: Any) -> None:
     write_batch(run, batch)
 
 
-@transaction.atomic
 def write_batch(run: Run, batch: Batch) -> None:
     """The same for who was let through by `require_writer` a moment ago."""
+    if not (next_point.is_one(batch) and next_point.add(run, batch)):
+        _write_batch(run, batch)
+
+
+@transaction.atomic
+def _write_batch(run: Run, batch: Batch) -> None:
     known = points.touch(run, batch.scalars)
     if known is None:
         raise Conflict("The run is in the trash; restore it first.", code="deleted")
@@ -95,13 +100,12 @@ def write_batch(run: Run, batch: Batch) -> None:
                 code="written_once",
                 names=sorted(changed),
             )
-    store(run, batch, once=True, known=known)
+    store(run, batch, once=True, known=known, last=True)
 
 
-def store(run: Run, batch: Batch, *, once: bool = False, known: points.Known | None = None) -> None:
-    """`once`: points that are there already are not stored again; `known` is what `points.touch` found."""
-    if batch.scalars:
-        points.append(run, batch.scalars, batch.descriptions, once=once, known=known)
+def store(run: Run, batch: Batch, *, once: bool = False, known: points.Known | None = None, last: bool = False) -> None:
+    """`once`: points that are there already are not stored again; `known` is what `points.touch` found; `last`: nothing
+    follows in the transaction."""
     # Lists, for Django goes a long way before it sees that a generator is empty
     LoggedValue.objects.bulk_create(
         [
@@ -138,6 +142,8 @@ def store(run: Run, batch: Batch, *, once: bool = False, known: points.Known | N
         }
         if Run.objects.active().filter(pk=run.pk).update(failure=failure):
             run.failure = failure
+    if batch.scalars:
+        points.append(run, batch.scalars, batch.descriptions, once=once, known=known, last=last)
 
 
 def metric_summaries(run: Run) -> list[dict[str, Any]]:

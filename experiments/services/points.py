@@ -45,11 +45,14 @@ class Known:
 def touch(run: Run, scalars: Mapping[str, Series] | None = None) -> Known | None:
     """Takes the run's row until the transaction ends, so that batches go one by one, and looks what is there under the names;
     None when it is in the trash."""
-    logged = f"UPDATE {RUNS} SET revision = revision + 1, last_logged_at = {NOW}"
-    changed, *found = together(
-        (f"{logged} WHERE id = %s AND deleted_at IS NULL RETURNING id", [run.pk]), *_questions(run, scalars or {})
-    )
+    changed, *found = together(touched(run), *_questions(run, scalars or {}))
     return _known(found) if changed else None
+
+
+def touched(run: Run) -> Statement:
+    """Gives the run's key, unless it is in the trash."""
+    logged = f"UPDATE {RUNS} SET revision = revision + 1, last_logged_at = {NOW}"
+    return f"{logged} WHERE id = %s AND deleted_at IS NULL RETURNING id", [run.pk]
 
 
 def append(
@@ -59,9 +62,10 @@ def append(
     *,
     once: bool = False,
     known: Known | None = None,
+    last: bool = False,
 ) -> None:
     """Store the points. `once`: a point that is there already, in step, time and value, is not stored again. `known` is what
-    `touch` has found for these names.
+    `touch` has found for these names. `last`: nothing follows in the transaction.
 
     Call it in a transaction that holds the run's row.
     """
@@ -85,7 +89,7 @@ def append(
         changed.append((*values_of(summary), _described(descriptions, name, description), now, keys[name]))
     keys |= _add(run, new, descriptions)
     written = _chunks({keys[name]: series for name, series in scalars.items()}, known)
-    _send([Each(f"UPDATE {METRICS} SET {fields} WHERE id = %s", changed), *written])
+    _send([Each(f"UPDATE {METRICS} SET {fields} WHERE id = %s", changed), *written], last=last)
 
 
 def _refuse_names(run: Run, new: int) -> None:
@@ -163,11 +167,11 @@ def _chunks(series: Mapping[int, Series], known: Known) -> Iterator[Each]:
     yield Each(f'INSERT INTO {CHUNKS} (metric_id, first_step, "count", data) VALUES (%s, %s, %s, %s)', new)
 
 
-def _send(statements: Sequence[Each]) -> None:
+def _send(statements: Sequence[Each], *, last: bool) -> None:
     """Together, unless that would be a message of many megabytes."""
     size = sum(len(value) for each in statements for row in each.rows for value in row if isinstance(value, memoryview))
     if size <= MOST_BYTES:
-        together(*(each for each in statements if each.rows))
+        together(*(each for each in statements if each.rows), last=last)
         return
     with connection.cursor() as cursor:
         for each in statements:

@@ -1,8 +1,7 @@
 """A run is asked for: one transaction, then one wake-up."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -18,7 +17,7 @@ from mlportal.access.models import User, Workspace
 from mlportal.access.roles import Role
 from mlportal.access.services import record, require
 from mlportal.errors import BadInput, Conflict, StaleState
-from mlportal.statements import NOW, moment_of, together
+from mlportal.statements import Statement, together
 from mlportal.texts import storable
 
 MAX_ARGUMENTS = 1000
@@ -26,6 +25,7 @@ MAX_ARGUMENT_CHARACTERS = 32_000  # the kernel refuses a single one of 128 KiB, 
 MAX_TAG_CHARACTERS = 250
 RESERVED_PREFIXES = ("AZUREML_", "MLFLOW_", "MLPORTAL_", "LD_")
 RESERVED_VARIABLES = ("PATH", "PYTHONPATH", "HOME", "TMPDIR")
+EXPERIMENTS: Final = connection.ops.quote_name(Experiment._meta.db_table)
 
 
 @transaction.atomic
@@ -116,27 +116,23 @@ def get_or_make_experiment(workspace: Workspace, name: str, *, by: User) -> Expe
 
 def next_number(experiment: Experiment) -> int:
     """Counts up by one whoever asks at the same time: the update locks the row until the transaction ends."""
-    return next_number_at(experiment)[0]
-
-
-def next_number_at(experiment: Experiment) -> tuple[int, datetime]:
-    """The same, in a transaction of the caller's, and what time it is by the database's clock."""
-    table = connection.ops.quote_name(Experiment._meta.db_table)
-    (rows,) = together(
-        (
-            f"UPDATE {table} SET last_number = last_number + 1 WHERE id = %s RETURNING last_number, {NOW}",
-            [experiment.pk],
-        )
-    )
+    (rows,) = together(count_up(experiment))
     if not rows:
         raise StaleState(f"The experiment {experiment.name} was deleted by somebody else first.")
     experiment.last_number = rows[0][0]
-    return experiment.last_number, moment_of(rows[0][1])
+    return experiment.last_number
+
+
+def count_up(experiment: Experiment) -> Statement:
+    """Locks the row until the transaction ends; gives the new number, if the experiment is still there."""
+    return f"UPDATE {EXPERIMENTS} SET last_number = last_number + 1 WHERE id = %s RETURNING last_number", [
+        experiment.pk
+    ]
 
 
 def refuse_too_many_children(parent: Run | None) -> None:
-    """Called after `next_number`, whose lock makes those who start one at the same time come one by one; the parent's own
-    lock keeps it from going to the trash meanwhile."""
+    """Called while the experiment's row is locked, which makes those who start one at the same time come one by one; the
+    parent's own lock keeps it from going to the trash meanwhile."""
     if parent is None:
         return
     rows = Run.objects.select_for_update(of=("self",)).filter(pk=parent.pk)

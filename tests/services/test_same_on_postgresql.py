@@ -10,7 +10,9 @@ from tests.services.servers import PostgreSQL
 pytestmark = pytest.mark.services
 FILES = (
     "tests/test_statements.py",
+    "tests/services/messages.py",
     "tests/experiments/test_metrics_service.py",
+    "tests/experiments/test_next_point.py",
     "tests/experiments/test_whole_runs.py",
 )
 

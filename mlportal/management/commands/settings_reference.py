@@ -50,6 +50,7 @@ ABOUT: dict[str, tuple[str, str] | str] = {
         "The database: `sqlite:///…` or `postgres://user:password@host:port/name`.",
         "SQLite, `portal.sqlite3`",
     ),
+    "MLPORTAL_DATABASE_POOLED": "On where a pooler such as PgBouncer hands out PostgreSQL's connections for one transaction each.",
     "BROKER_URL": "What wakes the workers: `filesystem://` (one machine), `redis://…` or `amqp://…`.",
     "STORAGE_URL": (
         "Where files are stored: `file:///…`, or `s3://bucket/prefix?endpoint_url=…&access_key=…&secret_key=…`.",

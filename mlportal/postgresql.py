@@ -1,0 +1,86 @@
+"""Statements for PostgreSQL as few messages as can be, each parsed and planned once for a connection.
+
+A message costs more than most statements: the server has to wake up, and so has who asked it. BEGIN goes with the first
+statements of a transaction, COMMIT with its last ones. Parsing and planning cost as much again, so what comes a second time
+is prepared. All of it is plain SQL in texts, for psycopg's own way of preparing sends a message for each statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from psycopg.pq import TransactionStatus
+
+if TYPE_CHECKING:
+    from mlportal.statements import Rows, Statement
+
+MOST_KNOWN: Final = 500  # texts of a connection: lists of different lengths are different texts
+_PLACE: Final = re.compile("%[s%]")
+_names: Final = count(1)
+
+
+class Prepared:
+    """What a connection has been asked: statements that came once, and the names of those that came again."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._calls: dict[str, str] = {}
+
+    def call(self, text: str, new: list[str]) -> str:
+        """What to send for a statement: the text as it is, or its execution; then `new` may get its preparation."""
+        if call := self._calls.get(text):
+            return call
+        if text not in self._seen:
+            if len(self._seen) < MOST_KNOWN:
+                self._seen.add(text)
+            return text
+        name, places = f"mlportal_{next(_names)}", count(1)
+        body = _PLACE.sub(lambda found: f"${next(places)}" if found[0] == "%s" else "%", text)
+        new.append(f"PREPARE {name} AS {body}")
+        arguments = ", ".join(["%s"] * (next(places) - 1))
+        call = self._calls[text] = f"EXECUTE {name} ({arguments})" if arguments else f"EXECUTE {name}"
+        return call
+
+
+_prepared: WeakKeyDictionary[Any, Prepared] = WeakKeyDictionary()
+
+
+def ask(statements: Sequence[Statement], *, last: bool = False) -> list[Rows]:
+    """The rows of each, in one message; `last` as in `mlportal.statements.together`."""
+    if not statements:
+        return []
+    connection = connections[DEFAULT_DB_ALIAS]
+    connection.ensure_connection()
+    server = connection.connection
+    texts = [text for text, _ in statements]
+    new: list[str] = []
+    if not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
+        prepared = _prepared.setdefault(server, Prepared())
+        texts = [prepared.call(text, new) for text in texts]
+    begins = not server.autocommit and server.info.transaction_status is TransactionStatus.IDLE
+    ends = last and _is_whole(connection)
+    message = [*(["BEGIN"] if begins else []), *texts, *(["COMMIT"] if ends else [])]
+    if begins:
+        server.autocommit = True  # else psycopg would begin it by a message of its own
+    try:
+        with connection.cursor() as cursor:
+            if new:  # by itself, for the server keeps the message
+                cursor.execute(";\n".join(new))
+            cursor.execute(";\n".join(message), [value for _, values in statements for value in values])
+            results = [result.fetchall() if result.pgresult.nfields else [] for result in cursor.cursor.results()]
+    except BaseException:
+        _prepared.pop(server, None)  # nobody knows which of its names there are
+        raise
+    if ends:
+        server.autocommit = False  # should something follow after all, then it is a transaction of its own
+    return results[begins : begins + len(statements)]
+
+
+def _is_whole(connection: Any) -> bool:
+    """Whether the block of `atomic` that is open is the transaction, and not a part of it."""
+    return connection.in_atomic_block and not connection.savepoint_ids and not connection.needs_rollback

@@ -1,0 +1,153 @@
+"""What stands in one message to PostgreSQL, and what is left when a part of it is refused.
+
+`test_same_on_postgresql.py` runs this file on a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from psycopg.pq import TransactionStatus
+
+from mlportal import postgresql
+from mlportal.statements import Each, Rows, together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def table() -> Iterator[None]:
+    assert connection.vendor == "postgresql"
+    connection.close()  # prepared statements are those of the connection
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE said (word text PRIMARY KEY, number int)")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE said")
+
+
+def say(word: str, *, last: bool = False) -> Rows:
+    (rows,) = together(("INSERT INTO said VALUES (%s, %s) RETURNING word || ' 100%%'", [word, 1]), last=last)
+    return rows
+
+
+def words() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT word FROM said ORDER BY 1")
+        return [word for (word,) in cursor.fetchall()]
+
+
+def prepared() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements ORDER BY name")
+        return [statement for (statement,) in cursor.fetchall()]
+
+
+def test_what_comes_again_is_prepared() -> None:
+    assert say("a") == [("a 100%",)]
+    assert prepared() == []
+    assert say("b; %s") == [("b; %s 100%",)]
+    assert say("'c") == [("'c 100%",)]
+    assert len(prepared()) == 1
+    assert words() == ["'c", "a", "b; %s"]
+
+
+def test_each_row_gets_its_turn() -> None:
+    rows = [(f"w{number}", number) for number in range(5)]
+    none, counted = together(Each("INSERT INTO said VALUES (%s, %s)", rows), ("SELECT count(*) FROM said", []))
+    assert (none, counted) == ([], [(5,)])
+
+
+def test_through_a_pooler_nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
+    for word in "abc":
+        say(word)
+    assert prepared() == []
+    assert words() == ["a", "b", "c"]
+
+
+def test_a_transaction_is_one_message() -> None:
+    say("a")
+    say("b")
+    with CaptureQueriesContext(connection) as asked, transaction.atomic():
+        say("c", last=True)
+    sent = [query["sql"] for query in asked if "EXECUTE" in query["sql"]]
+    assert len(sent) == 1 and sent[0].startswith("BEGIN;\nEXECUTE") and sent[0].endswith("COMMIT")
+    assert connection.connection.info.transaction_status is TransactionStatus.IDLE
+    connection.close()
+    assert words() == ["a", "b", "c"]
+
+
+def test_a_refused_message_leaves_nothing_and_the_next_one_is_heard() -> None:
+    for word in "ab":
+        say(word)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        together(("INSERT INTO said VALUES ('c', 1)", []), ("INSERT INTO said VALUES (%s, 2)", ["a"]), last=True)
+    assert words() == ["a", "b"]
+    for word in "cd":
+        assert say(word)
+    assert words() == ["a", "b", "c", "d"]
+
+
+def test_names_of_a_message_that_was_refused_are_not_used_again() -> None:
+    again = ("SELECT %s::int", [1])
+    together(again)
+    with pytest.raises(IntegrityError):
+        together(("INSERT INTO said VALUES ('a', 1)", []), ("INSERT INTO said VALUES ('a', 1)", []), again)
+    assert [together(again)[0] for _ in range(3)] == [[(1,)]] * 3
+
+
+def test_the_end_of_a_part_is_not_the_end_of_the_whole() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
+            say("a", last=True)
+        raise ZeroDivisionError
+    assert words() == []
+
+
+def test_what_is_undone_was_never_there() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        say("a")
+        say("b")
+        raise ZeroDivisionError
+    assert words() == []
+    say("c")
+    assert words() == ["c"]
+
+
+def test_what_follows_the_last_message_is_a_transaction_of_its_own() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        say("a", last=True)
+        say("b")
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO said VALUES ('c', 1)")
+        raise ZeroDivisionError
+    assert words() == ["a"]
+
+
+def test_hooks_of_the_commit_are_called_after_it() -> None:
+    found: list[list[str]] = []
+    with transaction.atomic():
+        transaction.on_commit(lambda: found.append(words()))
+        say("a", last=True)
+    assert found == [["a"]]
+
+
+def test_a_connection_that_was_lost_is_forgotten() -> None:
+    for word in "abc":
+        say(word)
+    connection.close()
+    for word in "def":
+        assert say(word)
+    assert len(prepared()) == 1
+
+
+def test_so_many_texts_are_known_and_no_more() -> None:
+    for number in range(postgresql.MOST_KNOWN + 50):
+        text = f"SELECT {number}"
+        for _ in range(2):
+            assert together((text, [])) == [[(number,)]]
+    assert len(prepared()) == postgresql.MOST_KNOWN
