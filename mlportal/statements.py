@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
-from django.db.models import DateTimeField, Field, Model, QuerySet
+from django.db.models import BooleanField, DateTimeField, Field, Func, Model, QuerySet
 from django.db.models.expressions import DatabaseDefault, RawSQL
 
 if connection.vendor == "postgresql":
@@ -17,6 +17,8 @@ if connection.vendor == "postgresql":
 
 # Django's own Now(), without the building of a query. The percent signs are for a statement with parameters.
 NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "STATEMENT_TIMESTAMP()"
+KEYS: Final = "the keys"  # in a text that is not asked yet
+_AMONG_JSON: Final = "%(expressions)s IN (SELECT value FROM json_each(%%s))"
 Rows = list[tuple[Any, ...]]
 Statement = tuple[str, Sequence[Any]]
 MOST_PARAMETERS: Final = 900  # of one statement: SQLite may have been built to take no more
@@ -80,15 +82,32 @@ def insert(*groups: Sequence[Model], before: Sequence[Statement] = (), last: boo
                 setattr(row, field.attname, moment_of(value) if isinstance(field, DateTimeField) else value)
 
 
-def listed(keys: Iterable[int]) -> RawSQL:
-    """Keys that came from the database, for `__in`: in the text, for thousands of parameters take longer than the query."""
-    text = ",".join(map(str, keys))
-    return RawSQL(f"SELECT unnest('{{{text}}}'::bigint[])" if connection.vendor == "postgresql" else text, [])
+class Among(Func):
+    """Whether a column is one of many keys, for `filter`: all of them are one parameter, so the text is always the same.
+
+    Thousands of parameters take longer than the query, and PostgreSQL would read the whole table to meet a list that it knows.
+    """
+
+    output_field = BooleanField()
+    template = "%(expressions)s = ANY(%%s::bigint[])" if connection.vendor == "postgresql" else _AMONG_JSON
+
+    def as_sql(self, *args: Any, **extra: Any) -> Any:
+        text, parameters = super().as_sql(*args, **extra)
+        return text, [*parameters, KEYS]
 
 
-def statement_of(rows: QuerySet[Any, Any]) -> Statement:
-    """What Django would ask for these rows. Their values come as the database gives them, see `moment_of`."""
-    return rows.query.sql_with_params()
+def text_of(rows: QuerySet[Any, Any]) -> str:
+    """What Django would ask for these rows, which are filtered by one `Among`. Their values come as the database gives them,
+    see `moment_of`."""
+    text, parameters = rows.query.sql_with_params()
+    assert tuple(parameters) == (KEYS,)
+    return text
+
+
+def among(keys: Iterable[int]) -> str:
+    """The one parameter of such a text."""
+    left, right = "{}" if connection.vendor == "postgresql" else "[]"
+    return f"{left}{','.join(map(str, keys))}{right}"
 
 
 def moment_of(value: Any) -> datetime:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from django.db.models import Q
-from django.db.models.expressions import RawSQL
 
 from experiments import services
 from experiments.models import LoggedModel, LoggedModelMetric, LoggedModelUse, Run
@@ -18,7 +17,7 @@ from mlportal.mlflow_api.call import Call, Json, experiment_key, shown_id
 from mlportal.mlflow_api.errors import invalid, missing, not_there
 from mlportal.mlflow_api.reading import offset_of, read_metrics, read_params, token_of
 from mlportal.mlflow_api.shapes import milliseconds, number, pairs
-from mlportal.statements import Rows, Statement, statement_of
+from mlportal.statements import Among, Rows, text_of
 from mlportal.texts import storable
 
 MAX_RESULTS: Final = 50
@@ -177,14 +176,14 @@ def model_json(model: LoggedModel) -> Json:
     return {"info": info, "data": data} if data else {"info": info}
 
 
-def uses_of(runs: RawSQL) -> Statement:
-    """Asks for the models that these runs read and made."""
-    rows = LoggedModelUse.objects.filter(run__in=runs, model__deleted_at=None).order_by("pk")
-    return statement_of(rows.values_list("run_id", "kind", "model__uid", "step"))
+def uses_of_runs() -> str:
+    """Asks for the models that runs read and made."""
+    rows = LoggedModelUse.objects.filter(Among("run_id"), model__deleted_at=None).order_by("pk")
+    return text_of(rows.values_list("run_id", "kind", "model__uid", "step"))
 
 
 def uses_json(rows: Rows) -> dict[int, dict[str, list[Json]]]:
-    """What `uses_of` has found, by the key of each run, as `inputs` and `outputs` tell it."""
+    """What that has found, by the key of each run, as `inputs` and `outputs` tell it."""
     found: dict[int, dict[str, list[Json]]] = {}
     for run, kind, uid, step in rows:
         shape = {"model_id": uid} if kind == LoggedModelUse.Kind.INPUT else {"model_id": uid, "step": step}

@@ -43,6 +43,7 @@ ROW: Final[tuple[Any, ...]] = (
     _Milliseconds("ended_at"),
     _Milliseconds("deleted_at"),
     "parent__uid",
+    "revision",
 )
 
 

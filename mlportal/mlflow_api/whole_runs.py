@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 import orjson
-from django.db import connection
-from django.db.models.expressions import RawSQL
 
 from experiments.models import LoggedDataset, Metric, Parameter, Run, Tag
 from experiments.search.attributes import NAME_TAG, PARENT_TAG
-from mlportal.mlflow_api import logged_models
+from mlportal.mlflow_api import logged_models, told
 from mlportal.mlflow_api.call import Json
 from mlportal.mlflow_api.shapes import ROW, info_of, name_of, number, pairs
-from mlportal.statements import Rows, Statement, listed, statement_of, together
+from mlportal.statements import Among, Rows, among, text_of, together
 
 MOST_ASKED: Final = 5000
+NUMBERS: Final = ("last", "last_is_nan", "last_time", "last_step")
 DATASET: Final = ("name", "digest", "source_type", "source", "schema", "profile")
 
 
@@ -27,47 +27,50 @@ def run_json(run: Run) -> Json:
 
 
 def runs_json(keys: Sequence[int]) -> list[Json]:
-    """The runs with all that is told of them, in the order of the keys."""
+    """The runs with all that is told of them, in the order of the keys; "data" is JSON already."""
     return [shape for some in _batches(keys) for shape in _runs_json(some)]
 
 
 def _runs_json(keys: Sequence[int]) -> Iterable[Json]:
-    """In a query for each kind, all in one message. Plain tuples: a thousand runs have ten thousand values."""
-    among = listed(keys)
-    runs, numbers, arguments, labels, datasets, used = together(
-        statement_of(Run.objects.filter(pk__in=among).order_by().values_list(*ROW)),
-        _of_runs(Metric, "run_id, name, last, last_is_nan, last_time, last_step", among),
-        _of_runs(Parameter, "run_id, name, value", among),
-        _of_runs(Tag, "run_id, name, value", among),
-        statement_of(LoggedDataset.objects.filter(run__in=among).order_by("pk").values_list("run", "tags", *DATASET)),
-        logged_models.uses_of(among),
-    )
+    """In a query for each kind, those of a message together. Plain tuples: a thousand runs have ten thousand values."""
+    runs, datasets, used = together(*((text, [among(keys)]) for text in _of_rows()))
     by_key = {row[0]: row for row in runs}
-    metrics, params, tags = _metrics(numbers), _named(arguments), _named(labels)
+    data = _data_of(runs)
     inputs, uses = _inputs(datasets), logged_models.uses_json(used)
     for key in keys:
         if key not in by_key:
             continue
-        row = by_key[key]
-        own_tags = [tag for tag in tags.get(key, ()) if tag["key"] != NAME_TAG]
-        own_tags.append({"key": NAME_TAG, "value": name_of(row)})
-        if row[11] is not None:
-            own_tags[:] = [tag for tag in own_tags if tag["key"] != PARENT_TAG]
-            own_tags.append({"key": PARENT_TAG, "value": row[11]})
-        data: Json = {"tags": own_tags}
-        if key in metrics:
-            data["metrics"] = metrics[key]
-        if key in params:
-            data["params"] = params[key]
-        shape: Json = {"info": info_of(row), "data": data, "inputs": {}}
+        shape: Json = {"info": info_of(by_key[key]), "data": orjson.Fragment(data[key]), "inputs": {}}
         if key in inputs:
             shape["inputs"]["dataset_inputs"] = inputs[key]
-        of_models = uses.get(key, {})
-        if of_models.get("input"):
-            shape["inputs"]["model_inputs"] = of_models["input"]
-        if of_models.get("output"):
-            shape["outputs"] = {"model_outputs": of_models["output"]}
+        if of_models := uses.get(key):
+            if "input" in of_models:
+                shape["inputs"]["model_inputs"] = of_models["input"]
+            if "output" in of_models:
+                shape["outputs"] = {"model_outputs": of_models["output"]}
         yield shape
+
+
+def _data_of(rows: Rows) -> dict[int, bytes]:
+    """By key, what the runs logged, as JSON."""
+    told_keys: dict[int, told.Key] = {row[0]: (row[1], row[12], name_of(row), row[11]) for row in rows}
+    found = {key: text for key, told_key in told_keys.items() if (text := told.recall(told_key))}
+    missing = [key for key in told_keys if key not in found]
+    if missing:
+        numbers, arguments, labels = together(*((text, [among(missing)]) for text in _of_values()))
+        metrics, params, tags = _metrics(numbers), _named(arguments), _named(labels)
+        for key in missing:
+            _, _, name, parent = told_keys[key]
+            own = [(NAME_TAG, name), *([(PARENT_TAG, parent)] if parent is not None else [])]
+            others = [tag for tag in tags.get(key, ()) if tag["key"] not in dict(own)]
+            data: Json = {"tags": [*others, *({"key": tag, "value": value} for tag, value in own)]}
+            if key in metrics:
+                data["metrics"] = metrics[key]
+            if key in params:
+                data["params"] = params[key]
+            found[key] = orjson.dumps(data)
+            told.remember(told_keys[key], found[key])
+    return found
 
 
 def _metrics(rows: Rows) -> dict[int, list[Json]]:
@@ -93,9 +96,24 @@ def _inputs(rows: Rows) -> dict[int, list[Json]]:
     return found
 
 
-def _of_runs(model: type[Metric | Parameter | Tag], columns: str, runs: RawSQL) -> Statement:
-    table = connection.ops.quote_name(model._meta.db_table)
-    return f"SELECT {columns} FROM {table} WHERE run_id IN ({runs.sql})", []
+@cache
+def _of_rows() -> list[str]:
+    datasets = LoggedDataset.objects.filter(Among("run_id")).order_by("pk")
+    return [
+        text_of(Run.objects.filter(Among("pk")).order_by().values_list(*ROW)),
+        text_of(datasets.values_list("run_id", "tags", *DATASET)),
+        logged_models.uses_of_runs(),
+    ]
+
+
+@cache
+def _of_values() -> list[str]:
+    of_runs = Among("run_id")
+    return [
+        text_of(Metric.objects.filter(of_runs).order_by().values_list("run_id", "name", *NUMBERS)),
+        text_of(Parameter.objects.filter(of_runs).order_by().values_list("run_id", "name", "value")),
+        text_of(Tag.objects.filter(of_runs).order_by().values_list("run_id", "name", "value")),
+    ]
 
 
 def _batches(keys: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -15,6 +15,7 @@ from experiments.services import reaping
 from experiments.status import RunStatus
 from mlportal.access.models import User, Workspace, digest_of, new_secret
 from mlportal.access.services import create_workspace
+from mlportal.errors import StaleState
 from tests.api.conftest import Caller, Callers, error_of
 
 pytestmark = pytest.mark.django_db
@@ -275,3 +276,11 @@ def test_more_children_are_no_more_queries(callers: Callers, started: Run, owner
     for _ in range(5):
         services.start_run(started.workspace, parent=started, by=owner)
     assert queries() == before
+
+
+def test_one_whose_experiment_was_deleted_meanwhile(workspace: Workspace, owner: User) -> None:
+    gone = Experiment.objects.create(workspace=workspace, name="gone")
+    Experiment.objects.filter(pk=gone.pk).delete()
+    with pytest.raises(StaleState, match="gone"):
+        services.start_run(workspace, experiment=gone, tags={"a": "b"}, by=owner)
+    assert not Run.objects.exists()

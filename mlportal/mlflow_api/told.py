@@ -1,0 +1,39 @@
+"""What was told of runs, as JSON, for who asks again: a search's page of a thousand runs tells ten thousand values.
+
+A run's metrics, parameters and tags change only with its revision (each of `experiments.services` counts it up in the same
+transaction), and what is told is found by the revision, so nothing here is ever out of date, whichever process changed the run.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Final
+
+from django.db import connection
+
+Key = tuple[str, int, str, str | None]
+"""A run's id and revision, and what its tags tell of other rows: the name that is shown, and the parent's id."""
+
+MOST_BYTES: Final = 16_000_000
+
+_texts: dict[Key, bytes] = {}
+_lock: Final = Lock()
+_bytes = 0
+
+
+def recall(key: Key) -> bytes | None:
+    return _texts.get(key)
+
+
+def remember(key: Key, text: bytes) -> None:
+    """`text` was read after the revision. What was told first is forgotten first."""
+    global _bytes
+    if connection.in_atomic_block:  # it may be undone, and the same revision then be another one
+        return
+    with _lock:
+        if key in _texts:
+            return
+        _texts[key] = text
+        _bytes += len(text)
+        while _bytes > MOST_BYTES:
+            _bytes -= len(_texts.pop(next(iter(_texts))))
