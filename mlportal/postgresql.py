@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 if TYPE_CHECKING:
     from mlportal.statements import Rows, Statement
 
-MOST_KNOWN: Final = 500  # texts of a connection: lists of different lengths are different texts
+MOST_KNOWN: Final = 500  # texts of a connection, of each kind: lists of different lengths are different texts
 _PLACE: Final = re.compile("%[s%]")
 _names: Final = count(1)
 
@@ -36,8 +36,11 @@ class Prepared:
         if call := self._calls.get(text):
             return call
         if text not in self._seen:
-            if len(self._seen) < MOST_KNOWN:
-                self._seen.add(text)
+            if len(self._seen) == MOST_KNOWN:
+                self._seen.clear()  # what comes often is soon there again
+            self._seen.add(text)
+            return text
+        if len(self._calls) == MOST_KNOWN:
             return text
         name, places = f"mlportal_{next(_names)}", count(1)
         body = _PLACE.sub(lambda found: f"${next(places)}" if found[0] == "%s" else "%", text)
@@ -75,6 +78,8 @@ def ask(statements: Sequence[Statement], *, last: bool = False) -> list[Rows]:
             results = [result.fetchall() if result.pgresult.nfields else [] for result in cursor.cursor.results()]
     except BaseException:
         _prepared.pop(server, None)  # nobody knows which of its names there are
+        if begins and server.info.transaction_status is TransactionStatus.IDLE:
+            server.autocommit = False  # it was not even sent
         raise
     if ends:
         server.autocommit = False  # should something follow after all, then it is a transaction of its own

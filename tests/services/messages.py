@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from psycopg.pq import TransactionStatus
 
@@ -143,6 +143,23 @@ def test_a_connection_that_was_lost_is_forgotten() -> None:
     for word in "def":
         assert say(word)
     assert len(prepared()) == 1
+
+
+def test_a_message_that_cannot_be_sent_begins_nothing() -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with pytest.raises(DataError, match="NUL"):
+            say("\0")
+        say("a")
+        raise ZeroDivisionError
+    assert words() == []
+
+
+def test_what_comes_often_is_prepared_after_many_that_came_once() -> None:
+    for number in range(postgresql.MOST_KNOWN + 50):
+        together((f"SELECT {number}", []))
+    for _ in range(3):
+        together(("SELECT 'often'", []))
+    assert any("often" in text for text in prepared())
 
 
 def test_so_many_texts_are_known_and_no_more() -> None:
