@@ -18,8 +18,7 @@ from experiments.models import Snapshot
 from mlportal.api.views import ApiView, DetailView, ListView, created, get_or_404, validated
 from mlportal.errors import BadInput
 from models_registry import services
-from models_registry.api.inputs import DeployInput, DeploymentChange, KeyInput, RedeployInput
-from models_registry.api.serializers import (
+from models_registry.api.deployment_serializers import (
     DeploymentEventSerializer,
     DeploymentLogSerializer,
     DeploymentRowSerializer,
@@ -28,6 +27,7 @@ from models_registry.api.serializers import (
     NewKeySerializer,
     RequestLogSerializer,
 )
+from models_registry.api.inputs import DeployInput, DeploymentChange, KeyInput, RedeployInput
 from models_registry.filters import DeploymentFilter
 from models_registry.models import Deployment, DeploymentEvent, ModelVersion, RequestLog, ServiceReplica
 from models_registry.services.keys import pair_of

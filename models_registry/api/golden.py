@@ -10,9 +10,9 @@ from mlportal.api.fields import Input
 from mlportal.api.permissions import SignedInUserAndRunReads, SignedInUserOrRun
 from mlportal.api.views import ApiView, ListView, created, get_or_404, validated
 from models_registry import services
+from models_registry.api.deployment_serializers import DeploymentSerializer
 from models_registry.api.deployments import deployment_of
 from models_registry.api.models import version_of
-from models_registry.api.serializers import DeploymentSerializer
 from models_registry.models import GoldenRequest
 from models_registry.models.golden import NAME_CHARACTERS
 from models_registry.services.golden import read_items

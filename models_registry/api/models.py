@@ -19,7 +19,7 @@ from mlportal.api.views import ApiView, DetailView, ListView, created, get_or_40
 from mlportal.errors import BadInput, NotAllowed
 from models_registry import services
 from models_registry.api.inputs import AliasInput, FileQuery, ModelChange, RegisterInput, StageInput, VersionChange
-from models_registry.api.serializers import (
+from models_registry.api.model_serializers import (
     AliasSerializer,
     ModelSerializer,
     ModelVersionRowSerializer,

@@ -8,9 +8,9 @@ from rest_framework.response import Response
 
 from mlportal.api.views import ApiView, ListView, validated
 from models_registry import services
+from models_registry.api.deployment_serializers import DeploymentSerializer, DisagreementSerializer, ServedSerializer
 from models_registry.api.deployments import deployment_of, find_inference, find_version
 from models_registry.api.inputs import CandidateInput
-from models_registry.api.serializers import DeploymentSerializer, DisagreementSerializer, ServedSerializer
 from models_registry.models import Disagreement, Served
 
 

@@ -51,7 +51,7 @@ async def _answer(gateway: Gateway, scope: Scope, receive: Receive) -> Answer:
     address = address_of(scope["path"].removeprefix(scope.get("root_path", "")))
     if address is None:
         raise errors.UnknownPath(f"The path is /services/<name>{PATH}")
-    route = gateway.routes.lookup(None, address.name)
+    route = gateway.routes.lookup(address.name)
     if route is None:
         raise errors.UnknownService(f"There is no service {address.name}")
     if scope["method"] != "POST":

@@ -62,12 +62,12 @@ class PortalRoutes:
         # A thread of its own: slow pages must not keep requests from finding their service.
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="routes")
 
-    def lookup(self, workspace: str | None, name: str) -> Route | None:
+    def lookup(self, name: str) -> Route | None:
         route = self._routes.get(name)
         waited_for = route is None or route.is_starting  # somebody waits for it now
         if time.monotonic() - self._read_at > (MISS_SECONDS if waited_for else FRESH_SECONDS):
             self._start_reading()
-        return route if route is not None and workspace in (None, route.workspace) else None
+        return route
 
     def is_ready_for(self, name: str) -> bool:
         """Asked before each request: what is in memory is neither too old nor would refuse."""

@@ -108,7 +108,7 @@ def test_who_was_told_of_a_change_is_not_answered_from_what_was_read_before(
 
     async def is_closed(routes: PortalRoutes) -> bool:
         await routes.be_ready_for("iris")
-        route = routes.lookup(None, "iris")
+        route = routes.lookup("iris")
         assert route is not None
         return bool(route.closed)
 

@@ -63,8 +63,8 @@ class Memory:
     samples: list[tuple[str, str, Any, Any]] = field(default_factory=list)
     batches: list[tuple[str, int, int]] = field(default_factory=list)  # (service, requests, rows) of each call
 
-    def lookup(self, workspace: str | None, name: str) -> Route | None:
-        return self.routes.get(name) if workspace in (None, "default") else None
+    def lookup(self, name: str) -> Route | None:
+        return self.routes.get(name)
 
     def record(self, record: RequestRecord) -> None:
         self.records.append(record)

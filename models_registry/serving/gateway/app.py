@@ -169,7 +169,7 @@ class Gateway:
         address = _known_address_of(path) if len(path) < KNOWN_CHARACTERS else address_of(path)
         if address is None:
             raise errors.UnknownPath("The path is /services/<name>/…")
-        route = self.routes.lookup(None, address.name)
+        route = self.routes.lookup(address.name)
         if route is None:
             raise errors.UnknownService(f"There is no service {address.name}")
         verb, rest = scope["method"], address.rest

@@ -66,7 +66,7 @@ class Route:
 class Routes(Protocol):
     """Finds services. Asked on every request and again on a retry, from the event loop: it must answer from memory."""
 
-    def lookup(self, workspace: str | None, name: str) -> Route | None: ...
+    def lookup(self, name: str) -> Route | None: ...
 
 
 class RequestRecord(NamedTuple):

@@ -198,7 +198,7 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         end = loop.time() + WHY_SECONDS
         while loop.time() < end:
-            current = self.routes.lookup(request.route.workspace, request.route.name)
+            current = self.routes.lookup(request.route.name)
             if current is not None and current.trouble:
                 return _out_of_memory(current, message) or errors.ReplicaCrashed(message)
             await asyncio.sleep(RETRY_PAUSE)
@@ -221,7 +221,7 @@ class Dispatcher:
         await asyncio.wait([request.result], timeout=RETRY_PAUSE)
         if request.result.done():
             request.result.result()
-        current = self.routes.lookup(route.workspace, route.name)
+        current = self.routes.lookup(route.name)
         if current is None:
             raise errors.UnknownService(f"There is no service {route.name} any more")
         request.route = current
