@@ -76,7 +76,7 @@ run.complete()
 
 
 def test_metrics_are_kept_when_the_token_ends(notebook: Notebook, portal: Portal, tmp_path: Path) -> None:
-    token = portal.manage("token", "admin").strip().splitlines()[-1]
+    token = portal.new_token()
     with portal.client() as client:
         newest = max(row["id"] for row in client.http.get("/api/v1/tokens/").json()["results"])
         address = f"/api/v1/tokens/{newest}/"

@@ -588,16 +588,18 @@ result = [type(dataset).__name__, dataset.id, dataset.name, dataset.version, dat
 def test_a_reader_reads_datasets_and_registers_none(notebook: Notebook, portal: Portal) -> None:
     notebook.write("one.csv", CSV)
     notebook(HEAD + "Dataset.File.from_files('one.csv').register(ws, 'readable')")
-    portal.manage(
+    printed = portal.manage(
         "shell",
         "-c",
+        "from mlportal.access.services import create_token\n"
         "from mlportal.access.models import User, Workspace, Membership\n"
         "from mlportal.access.roles import Role\n"
         "user, _ = User.objects.get_or_create(username='datareader')\n"
         "ws = Workspace.objects.get(name='default')\n"
-        "Membership.objects.update_or_create(user=user, workspace=ws, defaults={'role': Role.READER})\n",
+        "Membership.objects.update_or_create(user=user, workspace=ws, defaults={'role': Role.READER})\n"
+        "print(create_token(user, 'sdk')[1])\n",
     )
-    token = portal.manage("token", "datareader").strip().splitlines()[-1]
+    token = printed.strip().splitlines()[-1]
     told = notebook(
         HEAD
         + """
