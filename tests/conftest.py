@@ -60,12 +60,22 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-# Folders whose files share a portal, or environments that take long to build: each is one process's.
+# Folders whose files share a portal, or what takes long to make: each is one process's,
 TOGETHER = ("browser", "command_line", "environments", "faults", "mlflow", "sdk", "serving")
-# These take minutes: who comes to them last would keep the others waiting.
+# but for these files.
+ALONE = (
+    "command_line/test_install.py", "faults/test_ctrl_c.py", "faults/test_killed_in_a_request.py", "sdk/test_sdk_",
+    "serving/test_ages.py", "serving/test_entry_script.py", "serving/test_estimators.py", "serving/test_hostile.py",
+    "serving/test_replica.py",
+)  # fmt: skip
+# These take a minute and more, the longest first: who comes to one of them last would keep the others waiting.
 FIRST = (
-    "faults", "sdk", "environments", "demo", "services", "browser", "mlflow", "command_line", "serving", "races",
-    "test_new_targets.py", "api/test_docs.py", "api/test_fuzz.py", "models_registry/test_scripts_served.py",
+    "sdk", "mlflow", "faults", "services/test_on_servers.py", "command_line", "serving", "services/test_on_s3.py",
+    "serving/test_estimators.py", "services/test_broker_away.py", "faults/test_ctrl_c.py", "demo/test_demo.py",
+    "api/test_fuzz.py", "serving/test_hostile.py", "serving/test_ages.py", "serving/test_entry_script.py", "browser",
+    "command_line/test_install.py", "models_registry/test_scripts_served.py", "environments", "services",
+    "faults/test_killed_in_a_request.py", "serving/test_replica.py", "sdk/test_sdk_examples.py", "races",
+    "test_new_targets.py", "api/test_docs.py", "models_registry", "trash/test_retention_migration.py",
 )  # fmt: skip
 
 
@@ -73,8 +83,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In which order the processes of the suite take the groups. (`--no-loadscope-reorder`)"""
 
     def place(item: pytest.Item) -> int:
-        path = path_of(item.nodeid)
-        return next((i for i, start in enumerate(FIRST) if path.startswith(start)), len(FIRST))
+        group = group_of(path_of(item.nodeid))
+        folder = group.partition("/")[0]
+        names = (group,) if folder in TOGETHER else (group, folder)
+        return next((FIRST.index(name) for name in names if name in FIRST), len(FIRST))
 
     items.sort(key=place)
 
@@ -85,11 +97,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class InGroups(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            path = path_of(nodeid)
-            folder = path.partition("/")[0]
-            return folder if folder in TOGETHER else path
+            return group_of(path_of(nodeid))
 
     return InGroups(config, log)
+
+
+def group_of(path: str) -> str:
+    folder = path.partition("/")[0]
+    return folder if folder in TOGETHER and not path.startswith(ALONE) else path
 
 
 def path_of(nodeid: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import psutil
 
-from tests.shared import empty_database
+from tests.shared import UV_CACHE, empty_database
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct-horse-battery-staple"
@@ -51,9 +51,8 @@ class Portal:
         self.home = home
         home.mkdir(mode=0o700, exist_ok=True)
         if shared_cache and not (home / "uv-cache").exists():
-            cache = Path.home() / ".cache" / "uv"
-            cache.mkdir(parents=True, exist_ok=True)
-            (home / "uv-cache").symlink_to(cache)
+            UV_CACHE.mkdir(parents=True, exist_ok=True)
+            (home / "uv-cache").symlink_to(UV_CACHE)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = home.with_suffix(".log")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+UV_CACHE = Path.home() / ".cache" / "uv"  # uv's own of this machine: only the first suite ever downloads packages
 VARIABLE = "TESTS_SHARED_FOLDER"  # inherited by xdist's processes, and by suites that a test starts
 
 

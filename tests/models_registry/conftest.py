@@ -18,7 +18,6 @@ import joblib
 import pytest
 import uv
 import uvicorn
-from django.conf import settings as portal_settings
 from django.db import connections
 from packaging.requirements import Requirement
 from sklearn.datasets import load_iris
@@ -36,6 +35,7 @@ from models_registry.serving.asgi import gateway_application
 from models_registry.serving.replica import Backoff
 from models_registry.serving.supervisor import Supervisor
 from tests.api.conftest import Caller
+from tests.shared import UV_CACHE, once
 
 # A model that ends its process as soon as it is loaded.
 DEADLY = b"cos\n_exit\n(I7\ntR."
@@ -102,21 +102,22 @@ def this_interpreter() -> conda.Interpreter:
 
 
 @pytest.fixture(scope="session")
-def environments_folder() -> Iterator[Path]:
-    """One real environment with the scikit-learn that the tests train with."""
-    folder = Path(tempfile.mkdtemp(prefix="e"))
-    conda.build(
-        lock_of_this_python(),
-        this_interpreter(),
-        folder,
-        log=lambda line: None,
-        cancelled=lambda: False,
-        uv=Path(uv.find_uv_bin()),
-        cache_dir=Path(portal_settings.UV_CACHE_DIR),
-        timeout=240,
-    )
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+def environments_folder() -> Path:
+    """One real environment with the scikit-learn that the tests train with, for all processes of the suite."""
+
+    def build(folder: Path) -> None:
+        conda.build(
+            lock_of_this_python(),
+            this_interpreter(),
+            folder,
+            log=lambda line: None,
+            cancelled=lambda: False,
+            uv=Path(uv.find_uv_bin()),
+            cache_dir=UV_CACHE,
+            timeout=240,
+        )
+
+    return once("e", build)
 
 
 @pytest.fixture

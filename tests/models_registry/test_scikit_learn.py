@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import uv
-from django.conf import settings
 
 from experiments import environments as conda
 from models_registry.services.scikit_learn import PERIODS, definition_of
+from tests.shared import UV_CACHE
 
 
 def how() -> dict[str, Any]:
@@ -19,7 +19,7 @@ def how() -> dict[str, Any]:
         "log": lambda line: None,
         "cancelled": lambda: False,
         "uv": Path(uv.find_uv_bin()),
-        "cache_dir": Path(settings.UV_CACHE_DIR),
+        "cache_dir": UV_CACHE,
         "timeout": 240,
     }
 
