@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mlportal.statements import Rows, Statement
 
 MOST_KNOWN: Final = 500  # texts of a connection, of each kind: lists of different lengths are different texts
+RENEWED_AFTER: Final = (
+    1000  # messages: plans are for tables as large as they were, and no vacuum may have come by since
+)
 _PLACE: Final = re.compile("%[s%]")
 _names: Final = count(1)
 
@@ -30,9 +33,18 @@ class Prepared:
     def __init__(self) -> None:
         self._seen: set[str] = set()
         self._calls: dict[str, str] = {}
+        self._messages = 0
 
-    def call(self, text: str, new: list[str]) -> str:
-        """What to send for a statement: the text as it is, or its execution; then `new` may get its preparation."""
+    def calls(self, texts: Sequence[str]) -> tuple[list[str], list[str]]:
+        """What to send for statements: each as it is, or its execution; and what has to be prepared before."""
+        before: list[str] = []
+        self._messages += 1
+        if self._messages % RENEWED_AFTER == 0:
+            before += [f"DEALLOCATE {call.split()[1]}" for call in self._calls.values()]
+            self._calls.clear()
+        return [self._call(text, before) for text in texts], before
+
+    def _call(self, text: str, before: list[str]) -> str:
         if call := self._calls.get(text):
             return call
         if text not in self._seen:
@@ -44,7 +56,7 @@ class Prepared:
             return text
         name, places = f"mlportal_{next(_names)}", count(1)
         body = _PLACE.sub(lambda found: f"${next(places)}" if found[0] == "%s" else "%", text)
-        new.append(f"PREPARE {name} AS {body}")
+        before.append(f"PREPARE {name} AS {body}")
         arguments = ", ".join(["%s"] * (next(places) - 1))
         call = self._calls[text] = f"EXECUTE {name} ({arguments})" if arguments else f"EXECUTE {name}"
         return call
@@ -61,10 +73,10 @@ def ask(statements: Sequence[Statement], *, last: bool = False) -> list[Rows]:
     connection.ensure_connection()
     server = connection.connection
     texts = [text for text, _ in statements]
-    new: list[str] = []
     if not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]:
-        prepared = _prepared.setdefault(server, Prepared())
-        texts = [prepared.call(text, new) for text in texts]
+        texts, before = _prepared.setdefault(server, Prepared()).calls(texts)
+        if before:
+            _prepare(connection, before)
     begins = not server.autocommit and server.info.transaction_status is TransactionStatus.IDLE
     ends = last and _is_whole(connection)
     message = [*(["BEGIN"] if begins else []), *texts, *(["COMMIT"] if ends else [])]
@@ -72,18 +84,25 @@ def ask(statements: Sequence[Statement], *, last: bool = False) -> list[Rows]:
         server.autocommit = True  # else psycopg would begin it by a message of its own
     try:
         with connection.cursor() as cursor:
-            if new:  # by itself, for the server keeps the message
-                cursor.execute(";\n".join(new))
             cursor.execute(";\n".join(message), [value for _, values in statements for value in values])
             results = [result.fetchall() if result.pgresult.nfields else [] for result in cursor.cursor.results()]
     except BaseException:
-        _prepared.pop(server, None)  # nobody knows which of its names there are
         if begins and server.info.transaction_status is TransactionStatus.IDLE:
             server.autocommit = False  # it was not even sent
         raise
     if ends:
         server.autocommit = False  # should something follow after all, then it is a transaction of its own
     return results[begins : begins + len(statements)]
+
+
+def _prepare(connection: Any, statements: Sequence[str]) -> None:
+    """By themselves, for the server keeps the message with each."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(";\n".join(statements))
+    except BaseException:
+        _prepared.pop(connection.connection, None)  # nobody knows which of its names there are
+        raise
 
 
 def _is_whole(connection: Any) -> bool:

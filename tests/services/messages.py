@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from psycopg.pq import TransactionStatus
 
 from mlportal import postgresql
-from mlportal.statements import Each, Rows, together
+from mlportal.statements import Each, Rows, Statement, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,12 +92,36 @@ def test_a_refused_message_leaves_nothing_and_the_next_one_is_heard() -> None:
     assert words() == ["a", "b", "c", "d"]
 
 
-def test_names_of_a_message_that_was_refused_are_not_used_again() -> None:
+def test_what_was_prepared_with_a_message_that_was_refused_stays() -> None:
     again = ("SELECT %s::int", [1])
     together(again)
     with pytest.raises(IntegrityError):
         together(("INSERT INTO said VALUES ('a', 1)", []), ("INSERT INTO said VALUES ('a', 1)", []), again)
     assert [together(again)[0] for _ in range(3)] == [[(1,)]] * 3
+    assert len(prepared()) == 2
+
+
+def test_names_that_nobody_knows_are_not_used() -> None:
+    again = ("SELECT %s::int", [1])
+    wrong: Statement = ("SELECT nothing FROM nowhere", [])
+    together(again)
+    for _ in range(2):  # the second time it is prepared together with what is right
+        with pytest.raises(ProgrammingError):
+            together(again, wrong)
+    assert [together(again)[0] for _ in range(3)] == [[(1,)]] * 3
+
+
+def test_plans_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "RENEWED_AFTER", 5)
+    names: set[str] = set()
+    for number in range(20):
+        assert together(("SELECT %s::int", [number])) == [[(number,)]]
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM pg_prepared_statements")
+            there = [name for (name,) in cursor.fetchall()]
+        assert len(there) <= 1
+        names.update(there)
+    assert len(names) > 2
 
 
 def test_the_end_of_a_part_is_not_the_end_of_the_whole() -> None:
@@ -154,17 +178,18 @@ def test_a_message_that_cannot_be_sent_begins_nothing() -> None:
     assert words() == []
 
 
-def test_what_comes_often_is_prepared_after_many_that_came_once() -> None:
-    for number in range(postgresql.MOST_KNOWN + 50):
+def test_what_comes_often_is_prepared_after_many_that_came_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "MOST_KNOWN", 20)
+    for number in range(30):
         together((f"SELECT {number}", []))
     for _ in range(3):
         together(("SELECT 'often'", []))
     assert any("often" in text for text in prepared())
 
 
-def test_so_many_texts_are_known_and_no_more() -> None:
-    for number in range(postgresql.MOST_KNOWN + 50):
-        text = f"SELECT {number}"
+def test_so_many_texts_are_known_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "MOST_KNOWN", 20)
+    for number in range(30):
         for _ in range(2):
-            assert together((text, [])) == [[(number,)]]
-    assert len(prepared()) == postgresql.MOST_KNOWN
+            assert together((f"SELECT {number}", [])) == [[(number,)]]
+    assert len(prepared()) == 20
