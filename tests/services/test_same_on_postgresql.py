@@ -14,6 +14,7 @@ FILES = (
     "tests/experiments/test_metrics_service.py",
     "tests/experiments/test_next_point.py",
     "tests/experiments/test_whole_runs.py",
+    "tests/races/test_points_at_once.py",
 )
 
 
