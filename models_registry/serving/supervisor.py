@@ -117,7 +117,8 @@ class Supervisor:
             for pk, stamp in stamps.items()
             if pk not in self.slots or stamp != (self.slots[pk].deployment.generation, self.slots[pk].deployment.status)
         ]
-        for deployment in self._rows().filter(pk__in=changed):
+        # Making the query costs more than asking it, and most looks find nothing new.
+        for deployment in self._rows().filter(pk__in=changed) if changed else ():
             if deployment.pk in self.slots:
                 self.slots[deployment.pk].deployment = deployment
             else:

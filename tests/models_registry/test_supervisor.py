@@ -51,6 +51,22 @@ def test_a_deployed_model_answers(deployment: Deployment, iris_version: ModelVer
     assert [event.new for event in deployment.events.all()] == ["Healthy", "Transitioning"]
 
 
+def test_a_look_at_rows_that_are_as_they_were_asks_for_no_whole_ones(
+    iris_version: ModelVersion, contributor: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks five times a second, for as long as the portal runs."""
+    deployment = services.deploy(iris_version, by=contributor)
+    supervisor = Supervisor(tmp_path)
+    supervisor._read_rows()
+    assert supervisor.slots[deployment.pk].deployment == deployment
+    with monkeypatch.context() as patched:
+        patched.setattr(supervisor, "_rows", lambda: pytest.fail("whole rows were asked for"))
+        supervisor._read_rows()
+    services.stop(deployment, by=contributor)
+    supervisor._read_rows()
+    assert not supervisor.slots[deployment.pk].deployment.wanted
+
+
 def test_a_killed_model_worker_is_replaced(deployment: Deployment) -> None:
     pid = pid_of(deployment)
     os.kill(pid, signal.SIGKILL)
