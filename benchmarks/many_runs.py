@@ -30,6 +30,7 @@ def fill(count: int, *, seed: int = 1) -> None:
     from django.db import transaction
 
     from experiments.models import Experiment, Metric, Parameter, Run, Tag
+    from experiments.services.table_statistics import renew_table_statistics
     from mlportal.access.models import Membership, User, Workspace
 
     chance = random.Random(seed)
@@ -111,6 +112,7 @@ def fill(count: int, *, seed: int = 1) -> None:
             Parameter.objects.bulk_create(parameters)
             Tag.objects.bulk_create(tags)
     Experiment.objects.bulk_update(experiments, ["last_number"])
+    renew_table_statistics()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import connection
-from django.db.models import FloatField, Func, TextField
+from django.db.models import Exists, FloatField, Func, TextField
 
 
 class Beginning(Func):
@@ -39,7 +39,17 @@ class Seconds(Func):
 
 
 class Unindexed(Func):
-    """The same value, for which no index is chosen: `+column`. For what is better looked up in a set than looked for."""
+    """The same value, for which SQLite chooses no index: `+column`. For what is better looked up in a set than looked for."""
 
     template = "+%(expressions)s"
     arity = 1
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="%(expressions)s", **context)
+
+
+class EachExists(Exists):
+    """The same, looked up for each row. PostgreSQL would join, and read a whole table for the sake of a few rows."""
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="EXISTS(%(subquery)s OFFSET 0)", **context)

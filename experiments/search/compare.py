@@ -46,7 +46,9 @@ class Like(Func):
             template = "(%(expressions)s)"
             joiner = f" {sign} "
         else:
-            joiner = " LIKE " if minds_capitals else " ILIKE "
+            # A pattern of ASCII meets no other letters, and to make those small takes half of the time.
+            alphabet = ' COLLATE "C"' if pattern.isascii() else ""
+            joiner = " LIKE " if minds_capitals else f"{alphabet} ILIKE "
             template = "(%(expressions)s ESCAPE '')"
         super().__init__(expression, Value(pattern), template=template, arg_joiner=joiner)
 

@@ -8,7 +8,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.lookups import In
 
 from experiments.models import LoggedDataset, Metric, Parameter, Run, Tag
-from experiments.models.expressions import Beginning, Unindexed
+from experiments.models.expressions import Beginning, EachExists, Unindexed
 from experiments.status import RunStatus
 
 from .attributes import MLFLOW_STATUS, MOMENTS, NAME_TAG, NUMBERS, PARENT_TAG, RELATED, TEXTS, attribute_named
@@ -25,9 +25,9 @@ _DATASETS: Final = ("context", "digest", "name")
 
 class Conditions:
     """`few`: whether they are asked of few runs. Those are looked at one by one; of many, the ones that have a value are
-    gathered by the index of the values first."""
+    gathered by the index of the values first. None: as the database finds best, which for SQLite is one by one."""
 
-    def __init__(self, *, few: bool = True) -> None:
+    def __init__(self, *, few: bool | None = None) -> None:
         self._few = few
 
     def __call__(self, condition: Condition) -> Q:
@@ -46,8 +46,9 @@ class Conditions:
 
     def _among(self, rows: QuerySet[Any]) -> Q:
         rows = rows.order_by()
-        if self._few:
-            return Q(Exists(rows.filter(run=OuterRef("pk"))))
+        if self._few is not False:
+            here = rows.filter(run=OuterRef("pk"))
+            return Q(EachExists(here) if self._few else Exists(here))
         # Not by the key: of many, each row would be read to see whose it is, and the index of tables tells it, too.
         return Q(In(Unindexed(F("pk")), rows.values("run")))
 

@@ -18,6 +18,7 @@ from .attributes import ATTRIBUTES, attribute_named, value_of
 from .best import column_of
 from .conditions import KINDS, MODELS, Conditions, asks_values, having, is_rare, required
 from .grammar import Condition, Field, Order, parse_filter, parse_order
+from .planned import KNOWS_BETTER, listed, planned
 from .tokens import BadSearch
 from .walking import STEPS, first_of
 from .words import is_search, with_words
@@ -99,17 +100,22 @@ class Found:
         return self._runs(few=self._is_small)
 
     @cached_property
+    @planned()
     def _is_small(self) -> bool:
         """Whether it is few runs among which they are looked for."""
         return not self._wanted.text or self._scope.order_by().values("pk")[: FEW + 1].count() <= FEW
 
     @cached_property
+    @planned()
     def _is_common(self) -> bool:
         """Whether so many runs match, as far as can be seen at once, that the next ones that do are near anyway."""
         condition = self._wanted.condition
-        return self._is_small or (condition is not None and not is_rare(condition, RARE))
+        if self._is_small or condition is None or KNOWS_BETTER:
+            return self._is_small
+        return not is_rare(condition, RARE)
 
     @cached_property
+    @planned()
     def _first(self) -> list[int]:
         return list(self._runs(few=self._is_common).values_list("pk", flat=True)[: FEW + 1])
 
@@ -127,16 +133,18 @@ class Found:
     def counted_up_to(self) -> int:
         return FEW
 
+    @planned()
     def exact_count(self) -> int:
         return self.count if self.is_counted else self.runs.count()
 
+    @planned()
     def keys(self, start: int = 0, stop: int | None = None) -> list[int]:
         """Their primary keys in the order that is asked for, else the newest first. What has no value comes last."""
         orders = self._wanted.keys
         if self.is_counted:
             if not orders:
                 return sorted(self._first, reverse=True)[start:stop]
-            return list(_sorted(Run.objects.filter(pk__in=self._first), orders)[start:stop])
+            return list(_sorted(Run.objects.filter(pk__in=listed(self._first)), orders)[start:stop])
         if stop is not None and (near := self._near(orders, stop)) is not None:
             return near[start:]
         if not orders:
@@ -157,8 +165,9 @@ class Found:
                 if part.exists():
                     return first_of(part.values_list("run_id", flat=True), few, stop, STEPS)
             return self._near([], stop)
-        if self._is_common and asks_values(self._wanted.condition):
-            return first_of(_sorted(self._scope, orders), few, stop, STEPS[:1])  # all are sorted for each step
+        if (self._is_common or KNOWS_BETTER) and asks_values(self._wanted.condition):
+            steps = (sum(STEPS),) if KNOWS_BETTER else STEPS[:1]  # all are sorted for each step
+            return first_of(_sorted(self._scope, orders), few, stop, steps)
         return None  # what is asked of the runs alone is asked while they are sorted
 
     def _parts(self, order: Order) -> list[QuerySet[Any]]:

@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 
 from experiments.models import Run
 
+from .planned import listed
+
 STEPS: Final[tuple[int, ...]] = (
     250,
     1250,
@@ -22,7 +24,7 @@ def first_of(ordered: QuerySet[Any, int], runs: QuerySet[Run], most: int, steps:
     at = 0
     for step in steps:
         some = list(ordered[at : at + step])
-        here = set(runs.filter(pk__in=some).values_list("pk", flat=True))
+        here = set(runs.filter(pk__in=listed(some)).values_list("pk", flat=True))
         found += [key for key in some if key in here]
         if len(found) >= most:
             return found[:most]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, OuterRef, Q
 from django.db.models.lookups import In
 
 from experiments.models import Parameter, Tag
-from experiments.models.expressions import Unindexed
+from experiments.models.expressions import EachExists, Unindexed
 from mlportal.access.models import User
 
 _KIND: Final = r"(?:metrics?|param(?:eter)?s?|tags?|attr(?:ibute)?s?|run|datasets?)"
@@ -42,5 +42,7 @@ def with_words(text: str, *, few: bool) -> Q:
     said = Q(name__icontains=text) | Q(value__icontains=text)
     for model in (Tag, Parameter):
         rows = model.objects.filter(said).order_by()
-        found |= Q(Exists(rows.filter(run=OuterRef("pk")))) if few else Q(In(Unindexed(F("pk")), rows.values("run")))
+        found |= (
+            Q(EachExists(rows.filter(run=OuterRef("pk")))) if few else Q(In(Unindexed(F("pk")), rows.values("run")))
+        )
     return found

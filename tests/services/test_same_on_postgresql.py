@@ -1,4 +1,4 @@
-"""What is written in plain SQL says the same to both databases."""
+"""What is written in plain SQL, or planned in another way, says the same on both databases."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ pytestmark = pytest.mark.services
 FILES = (
     "tests/test_statements.py",
     "tests/services/messages.py",
+    "tests/services/table_statistics.py",
     "tests/experiments/test_metrics_service.py",
     "tests/experiments/test_next_point.py",
     "tests/experiments/test_whole_runs.py",
     "tests/races/test_points_at_once.py",
+    "tests/experiments/test_runs_found.py",
 )
 
 

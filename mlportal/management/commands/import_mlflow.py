@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from experiments.services.table_statistics import renew_table_statistics
 from mlportal.access.models import Workspace
 from mlportal.errors import PortalError
 from mlportal.mlflow_port.bringing import Bringer
@@ -79,6 +80,8 @@ class Command(BaseCommand):
             broken = error.message
         except KeyboardInterrupt:
             broken = "Interrupted."
+        if not bringer.dry:
+            renew_table_statistics()
         report.close(f"{verb} into {place.name}")
         if broken:
             raise CommandError(f"{broken} It broke off; what is listed above is there. Start it again to go on.")
