@@ -151,15 +151,24 @@ def shown_id(key: int, name: str) -> str:
     return DEFAULT_ID if name == DEFAULT else str(key)
 
 
+def active(experiment: Experiment) -> Experiment:
+    """The experiment, unless it is deleted."""
+    if experiment.archived_at is not None:
+        shown = shown_id(experiment.pk, experiment.name)
+        raise invalid(f"The experiment {shown} must be in the 'active' state. Current state is deleted.")
+    return experiment
+
+
 def whole(value: Any, name: str) -> int:
     """A 64-bit integer; protobuf writes large ones as texts, and takes 3.0."""
+    number = value
     if isinstance(value, str) and len(value) <= 20:
         try:
-            value = int(value)
+            number = int(value)
         except ValueError:
-            value = None
+            number = None
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if type(value) is not int or not -INT64 <= value < INT64:
+        number = int(value)
+    if type(number) is not int or not -INT64 <= number < INT64:
         raise invalid(f"Invalid value {value!r:.100} for parameter '{name}' supplied: it has to be a 64-bit integer.")
-    return value
+    return number

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from experiments import services
-from experiments.models import Experiment
 from experiments.search import search_experiments
 from mlportal.access.principals import RunPrincipal
 from mlportal.mlflow_api import names
-from mlportal.mlflow_api.call import Call, Json
+from mlportal.mlflow_api.call import Call, Json, active
 from mlportal.mlflow_api.errors import invalid, not_there
 from mlportal.mlflow_api.reading import offset_of, token_of, view_of
 from mlportal.mlflow_api.shapes import experiment_json
@@ -68,7 +67,7 @@ def search(call: Call) -> Json:
 
 
 def update(call: Call) -> Json:
-    experiment = _active(call)
+    experiment = active(call.experiment())
     services.rename_experiment(experiment, _name(call, "new_name"), by=call.person)
     return {}
 
@@ -90,7 +89,7 @@ def restore(call: Call) -> Json:
 
 
 def set_tag(call: Call) -> Json:
-    experiment = _active(call)
+    experiment = active(call.experiment())
     name = names.key(call.one("key"), "key")
     value = names.value(call.one("value"), "value", names.MAX_EXPERIMENT_TAG)
     services.update_experiment(experiment, set_tags={name: value}, by=call.person)
@@ -98,18 +97,11 @@ def set_tag(call: Call) -> Json:
 
 
 def delete_tag(call: Call) -> Json:
-    experiment, name = _active(call), call.text("key")
+    experiment, name = active(call.experiment()), call.text("key")
     if name not in experiment.tags:
         raise not_there(f"No tag with name: {name[:250]} in experiment with id {experiment.pk}")
     services.update_experiment(experiment, remove_tags=[name], by=call.person)
     return {}
-
-
-def _active(call: Call) -> Experiment:
-    experiment = call.experiment()
-    if experiment.archived_at is not None:
-        raise invalid(f"The experiment {experiment.pk} must be in the 'active' state. Current state is deleted.")
-    return experiment
 
 
 def _name(call: Call, field: str) -> str:

@@ -16,7 +16,7 @@ from experiments.search.attributes import NAME_TAG, PARENT_TAG
 from experiments.status import RunStatus
 from mlportal.access.principals import RunPrincipal
 from mlportal.mlflow_api import logged_models, names
-from mlportal.mlflow_api.call import DEFAULT_ID, Call, Json, experiment_key
+from mlportal.mlflow_api.call import DEFAULT_ID, Call, Json, active, experiment_key
 from mlportal.mlflow_api.errors import invalid, missing, not_there
 from mlportal.mlflow_api.reading import (
     END_OF_MILLISECONDS,
@@ -60,8 +60,7 @@ def create(call: Call) -> Json:
         experiment = call.experiment(experiment_id)
         if parent is not None and parent.experiment_id != experiment.pk:
             parent = None  # it stays a tag: children are in their parent's experiment
-    if experiment.archived_at is not None:
-        raise invalid(f"The experiment {experiment.pk} must be in the 'active' state. Current state is deleted.")
+    active(experiment)
     if parent is not None:
         tags.pop(PARENT_TAG, None)
     tags.pop(NAME_TAG, None)

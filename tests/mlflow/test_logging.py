@@ -172,6 +172,13 @@ def test_a_body_that_is_none_is_refused(api: Mlflow, body: bytes) -> None:
         refused(api.http.post(api.url(path), content=body))
 
 
+@pytest.mark.parametrize("given", ["soon", "1" * 20, 1.5, [1]])
+def test_what_is_no_whole_number_is_named(api: Mlflow, given: object) -> None:
+    assert f"Invalid value {given!r} for parameter 'start_time'" in refused(
+        api.send("runs/create", experiment_id="0", start_time=given)
+    )
+
+
 def test_unknown_things(api: Mlflow) -> None:
     nobody = "0" * 32
     for path, body in (
@@ -256,3 +263,12 @@ def test_experiments(api: Mlflow) -> None:
     refused(api.send("experiments/delete", experiment_id=made), "RESOURCE_DOES_NOT_EXIST", 404)
     api.post("experiments/restore", experiment_id=made)
     refused(api.send("experiments/update", experiment_id="0", new_name="mine"), "RESOURCE_CONFLICT", 409)
+
+
+def test_the_default_experiment_is_called_0_when_it_is_deleted_too(portal: Portal, tokens: dict[str, str]) -> None:
+    other = Mlflow(portal.url, portal.token, "other")
+    other.post("experiments/delete", experiment_id="0")
+    try:
+        assert "The experiment 0 must be" in refused(other.send("runs/create", experiment_id="0"))
+    finally:
+        other.post("experiments/restore", experiment_id="0")

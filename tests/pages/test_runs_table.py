@@ -170,6 +170,10 @@ def test_runs_are_moved_by_the_page(client: Client, runs: list[Run]) -> None:
     assert numbers(table(client, "/w/lab/experiments/elsewhere/")) == [1]
 
 
+def test_who_puts_runs_in_the_trash_is_asked_about_their_children(client: Client, runs: list[Run]) -> None:
+    assert "nor are their children" in client.get(IRIS).content.decode()
+
+
 def test_readers_choose_only_to_compare(client: Client, runs: list[Run], reader: User) -> None:
     client.force_login(reader)
     page = client.get(IRIS).content.decode()
