@@ -42,7 +42,7 @@ class Mlflow:
     def __init__(self, url: str, token: str | None, workspace: str = "") -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.base = f"{url}/w/{workspace}" if workspace else url
-        self.http = httpx.Client(headers=headers, timeout=60)
+        self.http = httpx.Client(headers=headers, timeout=60, verify=False)
 
     def url(self, path: str) -> str:
         part = "" if path.startswith("mlflow-artifacts/") else "mlflow/"
