@@ -43,7 +43,6 @@ ROW: Final[tuple[Any, ...]] = (
     _Milliseconds("ended_at"),
     _Milliseconds("deleted_at"),
     "parent__uid",
-    "revision",
 )
 
 

@@ -1,19 +1,21 @@
 """What was told of runs, as JSON, for who asks again: a search's page of a thousand runs tells ten thousand values.
 
-A run's metrics, parameters and tags change only with its revision (each of `experiments.services` counts it up in the same
-transaction), and what is told is found by the revision, so nothing here is ever out of date, whichever process changed the run.
+A run's row, metrics, parameters and tags change only with its revision (each of `experiments.services` counts it up in the
+same transaction), and what is told is found by the revision, so nothing here is ever out of date, whichever process changed
+the run.
 """
 
 from __future__ import annotations
 
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
-Key = tuple[str, int, str, str | None]
-"""A run's id and revision, and what its tags tell of other rows: the name that is shown, and the parent's id."""
+KEY: Final = ("uid", "revision", "experiment__name", "created_by__username", "parent__uid")
+"""The run and its revision, and what it tells of other rows."""
 
+Key = tuple[Any, ...]
 MOST_BYTES: Final = 16_000_000
 
 _texts: dict[Key, bytes] = {}

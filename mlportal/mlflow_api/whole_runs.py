@@ -22,55 +22,56 @@ NUMBERS: Final = ("last", "last_is_nan", "last_time", "last_step")
 DATASET: Final = ("name", "digest", "source_type", "source", "schema", "profile")
 
 
-def run_json(run: Run) -> Json:
+def run_json(run: Run) -> orjson.Fragment:
     return runs_json([run.pk])[0]
 
 
-def runs_json(keys: Sequence[int]) -> list[Json]:
-    """The runs with all that is told of them, in the order of the keys; "data" is JSON already."""
+def runs_json(keys: Sequence[int]) -> list[orjson.Fragment]:
+    """The runs with all that is told of them, in the order of the keys."""
     return [shape for some in _batches(keys) for shape in _runs_json(some)]
 
 
-def _runs_json(keys: Sequence[int]) -> Iterable[Json]:
+def _runs_json(keys: Sequence[int]) -> Iterable[orjson.Fragment]:
     """In a query for each kind, those of a message together. Plain tuples: a thousand runs have ten thousand values."""
-    runs, datasets, used = together(*((text, [among(keys)]) for text in _of_rows()))
-    by_key = {row[0]: row for row in runs}
-    data = _data_of(runs)
+    rows, datasets, used = together(*((text, [among(keys)]) for text in _of_each()))
+    own = _own_of({key: tuple(told_by) for key, *told_by in rows})
     inputs, uses = _inputs(datasets), logged_models.uses_json(used)
     for key in keys:
-        if key not in by_key:
-            continue
-        shape: Json = {"info": info_of(by_key[key]), "data": orjson.Fragment(data[key]), "inputs": {}}
-        if key in inputs:
-            shape["inputs"]["dataset_inputs"] = inputs[key]
-        if of_models := uses.get(key):
-            if "input" in of_models:
-                shape["inputs"]["model_inputs"] = of_models["input"]
-            if "output" in of_models:
-                shape["outputs"] = {"model_outputs": of_models["output"]}
-        yield shape
+        if key in own:
+            others = _others(inputs.get(key), uses.get(key, {})) if key in inputs or key in uses else b'"inputs":{}'
+            yield orjson.Fragment(b"{" + own[key] + b"," + others + b"}")
 
 
-def _data_of(rows: Rows) -> dict[int, bytes]:
-    """By key, what the runs logged, as JSON."""
-    told_keys: dict[int, told.Key] = {row[0]: (row[1], row[12], name_of(row), row[11]) for row in rows}
-    found = {key: text for key, told_key in told_keys.items() if (text := told.recall(told_key))}
-    missing = [key for key in told_keys if key not in found]
+def _own_of(wanted: dict[int, told.Key]) -> dict[int, bytes]:
+    """By key, what a run itself tells: the members "info" and "data" of its JSON."""
+    found = {key: text for key, by in wanted.items() if (text := told.recall(by)) is not None}
+    missing = [key for key in wanted if key not in found]
     if missing:
-        numbers, arguments, labels = together(*((text, [among(missing)]) for text in _of_values()))
+        runs, numbers, arguments, labels = together(*((text, [among(missing)]) for text in _of_missing()))
         metrics, params, tags = _metrics(numbers), _named(arguments), _named(labels)
-        for key in missing:
-            _, _, name, parent = told_keys[key]
-            own = [(NAME_TAG, name), *([(PARENT_TAG, parent)] if parent is not None else [])]
-            others = [tag for tag in tags.get(key, ()) if tag["key"] not in dict(own)]
-            data: Json = {"tags": [*others, *({"key": tag, "value": value} for tag, value in own)]}
+        for row in runs:
+            key, own = row[0], {NAME_TAG: name_of(row), **({PARENT_TAG: row[11]} if row[11] is not None else {})}
+            others = [tag for tag in tags.get(key, ()) if tag["key"] not in own]
+            data: Json = {"tags": [*others, *pairs(own)]}
             if key in metrics:
                 data["metrics"] = metrics[key]
             if key in params:
                 data["params"] = params[key]
-            found[key] = orjson.dumps(data)
-            told.remember(told_keys[key], found[key])
+            found[key] = orjson.dumps({"info": info_of(row), "data": data})[1:-1]
+            told.remember(wanted[key], found[key])
     return found
+
+
+def _others(inputs: list[Json] | None, uses: dict[str, list[Json]]) -> bytes:
+    """What is told beside: the members "inputs" and "outputs"."""
+    shape: Json = {"inputs": {}}
+    if inputs:
+        shape["inputs"]["dataset_inputs"] = inputs
+    if "input" in uses:
+        shape["inputs"]["model_inputs"] = uses["input"]
+    if "output" in uses:
+        shape["outputs"] = {"model_outputs": uses["output"]}
+    return orjson.dumps(shape)[1:-1]
 
 
 def _metrics(rows: Rows) -> dict[int, list[Json]]:
@@ -97,19 +98,20 @@ def _inputs(rows: Rows) -> dict[int, list[Json]]:
 
 
 @cache
-def _of_rows() -> list[str]:
+def _of_each() -> list[str]:
     datasets = LoggedDataset.objects.filter(Among("run_id")).order_by("pk")
     return [
-        text_of(Run.objects.filter(Among("pk")).order_by().values_list(*ROW)),
+        text_of(Run.objects.filter(Among("pk")).order_by().values_list("pk", *told.KEY)),
         text_of(datasets.values_list("run_id", "tags", *DATASET)),
         logged_models.uses_of_runs(),
     ]
 
 
 @cache
-def _of_values() -> list[str]:
+def _of_missing() -> list[str]:
     of_runs = Among("run_id")
     return [
+        text_of(Run.objects.filter(Among("pk")).order_by().values_list(*ROW)),
         text_of(Metric.objects.filter(of_runs).order_by().values_list("run_id", "name", *NUMBERS)),
         text_of(Parameter.objects.filter(of_runs).order_by().values_list("run_id", "name", "value")),
         text_of(Tag.objects.filter(of_runs).order_by().values_list("run_id", "name", "value")),

@@ -13,6 +13,7 @@ from django.db import transaction
 from experiments import services
 from experiments.metrics import Batch, Series, Summary
 from experiments.models import Experiment, LoggedDataset, Metric, Parameter, Run, Tag
+from experiments.status import RunStatus
 from mlportal.access.models import User
 from mlportal.mlflow_api import told
 from mlportal.mlflow_api.call import Json
@@ -35,7 +36,7 @@ def test_everything_of_several_runs_comes_in_the_order_that_is_asked_for(make_ru
     Tag.objects.create(run=child, name="team", value="")
     LoggedDataset.objects.create(run=child, name="iris", digest="abc", tags={"mlflow.data.context": "training"})
 
-    first, second = orjson.loads(orjson.dumps(runs_json([child.pk, parent.pk])))
+    first, second = map(read, runs_json([child.pk, parent.pk]))
 
     assert (first["info"]["start_time"], first["info"]["end_time"]) == (1772600767123, 1772600767124)
     assert first["info"] == info_json(Run.objects.get(pk=child.pk))
@@ -52,7 +53,11 @@ def test_everything_of_several_runs_comes_in_the_order_that_is_asked_for(make_ru
 
 
 def told_of(run: Run) -> Json:
-    found: Json = orjson.loads(orjson.dumps(run_json(run)))
+    return read(run_json(run))
+
+
+def read(shape: orjson.Fragment) -> Json:
+    found: Json = orjson.loads(orjson.dumps(shape))
     return found
 
 
@@ -84,6 +89,9 @@ CHANGES: dict[str, Change] = {
         services.set_tags(run, {"mlflow.parentRunId": run.experiment.runs.exclude(pk=run.pk).get().uid}, by=by),
         services.link_parent(run, by=by),
     ),
+    "its end": lambda run, by: services.finish_run(run, RunStatus.FAILED, by=by),
+    "the trash": lambda run, by: services.trash_run(run, by=by),
+    "who started it": lambda run, by: User.objects.filter(pk=by.pk).update(username="another"),
     "many runs at once": lambda run, by: services.act_on_runs(
         run.workspace, Run.objects.filter(pk=run.pk), "tag", set_to={"a": "b"}, by=by
     ),
@@ -98,7 +106,7 @@ class TestRemembered:
     @pytest.fixture
     def run(self, make_run: MakeRun) -> Run:
         make_run()
-        made = make_run(params={"kernel": "rbf"}, tags={"team": "blue"})
+        made = make_run(params={"kernel": "rbf"}, tags={"team": "blue"}, status="Running", ended_at=None)
         services.write_batch(made, one("loss", 0.5))
         return made
 
@@ -124,7 +132,7 @@ class TestRemembered:
         runs = [make_run(params={"p": "x" * 1000}) for _ in range(4)]
         monkeypatch.setattr(told, "_texts", {})
         monkeypatch.setattr(told, "_bytes", 0)
-        monkeypatch.setattr(told, "MOST_BYTES", 2500)
+        monkeypatch.setattr(told, "MOST_BYTES", 3500)
         shapes = [told_of(run) for run in runs]
         assert [is_remembered(run) for run in runs] == [False, False, True, True]
         assert [told_of(run) for run in runs] == shapes
