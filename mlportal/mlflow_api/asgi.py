@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -24,6 +22,7 @@ from mlportal.mlflow_api.call import Call
 from mlportal.mlflow_api.errors import MlflowError, invalid, not_there, translated
 from mlportal.mlflow_api.http import ClientGone, Receive, Scope, Send, headers_of, read_body, read_query, send_json
 from mlportal.mlflow_api.routes import ARTIFACT_ROUTES, NAMED_ROUTES, ROUTES, Route
+from mlportal.mlflow_api.threads import Threads
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ DEFAULT_WORKSPACE: Final = "default"
 BATCH_BYTES: Final = 1_000_000  # of log-batch: MLflow's own limit
 THREADS: Final = 8
 
-_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mlflow")
+_threads = Threads(THREADS, "mlflow")
 # SQLite takes one writer at a time and lets the others sleep for milliseconds; here they wait for microseconds.
 _one_writer = threading.Lock() if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") else nullcontext()
 
@@ -90,7 +89,7 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def in_thread(work: Callable[[], T], *, writes: bool = False) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_threads, _run, work, writes)
+    return await _threads.run(lambda: _run(work, writes))
 
 
 def _run(work: Callable[[], T], writes: bool) -> T:
