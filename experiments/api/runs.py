@@ -121,7 +121,8 @@ class FinishRun(ApiView):
 
     @extend_schema(request=FinishInput, responses=RunSerializer)
     def post(self, request: Request, workspace: str, uid: str) -> Response:
-        """Say how a run that its caller runs itself has ended; 409 for one that the portal executes, and for a final one."""
+        """Say how a run that its caller runs itself has ended, or end one that the portal executes as failed; 409 for another
+        end of that, and for a final one."""
         run = run_of(self)
         services.finish_run(run, **validated(FinishInput, request.data), by=self.asker)
         return Response(shown(run))

@@ -141,6 +141,11 @@ class Run(models.Model):
         return self.status in RUN_FINAL
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether a person said that it has failed, while the portal executed it."""
+        return bool((self.failure or {}).get("given_up"))
+
+    @property
     def is_client_side(self) -> bool:
         """Started by a client that runs it itself: no worker, no lease, no reaper ever touches it."""
         return self.compute_target_id is None

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.expressions import RawSQL
 
 from experiments.models import Experiment, Run, RunEvent, RunProperty, Tag
-from experiments.services.runs import clean_properties, clean_text, require_writer
+from experiments.services.runs import clean_properties, clean_text, give_up_run, require_writer
 from experiments.services.submit import (
     EXPERIMENTS,
     clean_tags,
@@ -105,19 +105,26 @@ def finish_run(
     ended_at: datetime | None = None,
     by: User | RunPrincipal,
 ) -> None:
-    """How it ended, as its client says, or somebody who knows that the client is gone. A final status never changes."""
+    """How it ended, as its client says, or somebody who knows that the client is gone. A final status never changes.
+
+    Of a run that the portal executes a person can say that it has failed: then it is ended.
+    """
     require_writer(run, by)
     if status not in ENDINGS:
         raise BadInput(f"A run ends as one of {', '.join(ENDINGS)}.", field="status")
-    if not run.is_client_side:
+    executed = not run.is_client_side
+    if executed and (status != RunStatus.FAILED or isinstance(by, RunPrincipal)):
         raise Conflict("The portal executes this run, and its script says how it ends; cancel it to end it now.")
     if run.is_final:
         raise Conflict(f"The run is {run.get_status_display().lower()} already.", status=run.status)
     person = person_behind(by)
+    said, named = storable(message.strip())[:MAX_MESSAGE_CHARACTERS], storable(code.strip())[:MAX_CODE_CHARACTERS]
+    if executed:
+        give_up_run(run, message=said, code=named, by=person)
+        return
     fields: dict[str, Any] = {} if ended_at is None else {"ended_at": ended_at}
     if status == RunStatus.FAILED:
-        said = storable(message.strip())[:MAX_MESSAGE_CHARACTERS]
-        fields["failure"] = {"type": storable(code.strip())[:MAX_CODE_CHARACTERS] or "run.fail", "message": said}
+        fields["failure"] = {"type": named or "run.fail", "message": said}
     reason = storable(message.strip()) or (
         "ended by its client" if isinstance(by, RunPrincipal) else f"ended by {person}"
     )

@@ -52,7 +52,7 @@ def finish(run: Run) -> None:
     directory = run_directory(run)
     launch.kill_leftovers(directory)
     ended = launch.read_exit(directory)
-    run.refresh_from_db(fields=["cancel_requested_at"])
+    run.refresh_from_db(fields=["cancel_requested_at", "failure"])
     if run.status == RunStatus.RUNNING:
         Run.objects.move(run, RunStatus.FINALIZING, reason=_how_it_ended(run, ended))
     full: DiskFull | None = None
@@ -69,8 +69,8 @@ def finish(run: Run) -> None:
         if full is None:
             run.log_chunks.all().delete()  # else they are all that there is of the log
         run.tokens.all().delete()
-        by = canceler(run) if status == RunStatus.CANCELED else None
-        reason = f"canceled by {by.get_username()}" if by else _how_it_ended(run, ended)
+        by = canceler(run) if status == RunStatus.CANCELED or run.is_given_up else None
+        reason = f"{status.label.lower()} by {by.get_username()}" if by else _how_it_ended(run, ended)
         Run.objects.move(run, status, reason=reason, by=by, lease_until=None, skipped_files=skipped, **fields)
     if full is None:
         shutil.rmtree(directory, ignore_errors=True)
@@ -136,7 +136,7 @@ def _verdict(run: Run, ended: Exit | None, directory: Path) -> tuple[RunStatus, 
             "cpu_seconds": ended.cpu_seconds,
         }
         if ended.reason == "canceled":
-            return RunStatus.CANCELED, fields
+            return (RunStatus.FAILED if run.is_given_up else RunStatus.CANCELED), fields
         if ended.succeeded:
             return (RunStatus.FAILED if run.failure else RunStatus.COMPLETED), fields
     fields["failure"] = _failure(run, ended, directory)

@@ -38,11 +38,26 @@ def cancel_run(run: Run, *, by: User) -> None:
             record("run.cancel", by=by, workspace=run.workspace, subject=run.uid)
     run.refresh_from_db()
     while (run.is_client_side or run.status not in RUN_OWNED) and not run.is_final:
+        status = RunStatus.FAILED if run.is_given_up else RunStatus.CANCELED
         try:
-            Run.objects.move(run, RunStatus.CANCELED, reason=f"canceled by {by.get_username()}", by=by)
+            Run.objects.move(run, status, reason=f"{status.label.lower()} by {by.get_username()}", by=by)
         except StaleState:  # it moved on in between; perhaps a worker has it now, and sees the request
             run.refresh_from_db()
     building.cancel_builds_nobody_waits_for(run)
+
+
+def give_up_run(run: Run, *, message: str = "", code: str = "", by: User) -> None:
+    """End a run that the portal executes as a failed one, for the reason that a person gives: its process is ended like that
+    of one that is canceled."""
+    require(Role.CONTRIBUTOR, run.workspace, by)
+    failure = {
+        "type": code or "run.fail",
+        "message": message or f"{by.get_username()} called run.fail().",
+        "given_up": True,
+    }
+    with transaction.atomic():
+        Run.objects.active().filter(pk=run.pk, cancel_requested_at=None).update(failure=failure)
+        cancel_run(run, by=by)
 
 
 def rerun(run: Run, *, as_of: date | None = None, by: User) -> Run:

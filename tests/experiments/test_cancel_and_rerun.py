@@ -11,6 +11,7 @@ from experiments.models import EnvironmentBuild, EnvironmentVersion, Run
 from experiments.services import building, preparing
 from experiments.status import RUN_FINAL, BuildStatus, RunStatus
 from mlportal.access.models import AuditEvent, User, Workspace
+from mlportal.access.principals import RunPrincipal
 from mlportal.errors import Conflict, NotAllowed
 from tests.experiments.conftest import Submit
 
@@ -214,3 +215,38 @@ def test_a_rerun_as_of_a_day_works_for_a_curated_environment(submit: Submit, own
     assert again.environment_version.definition == curated.definition
     assert again.environment_version.as_of == date(2024, 1, 31)
     assert not again.environment_version.environment.curated
+
+
+@pytest.mark.parametrize("status", BEFORE_IT_RUNS)
+def test_a_run_that_nobody_owns_is_given_up_at_once(submit: Submit, owner: User, status: RunStatus) -> None:
+    run = submit()
+    Run.objects.filter(pk=run.pk).update(status=status)
+    run.refresh_from_db()
+    services.finish_run(run, RunStatus.FAILED, message="wrong data", code="E7", by=owner)
+    assert run.status == RunStatus.FAILED
+    assert run.failure and (run.failure["type"], run.failure["message"]) == ("E7", "wrong data")
+    assert (run.events.get(new="Failed").actor, run.events.get(new="Failed").reason) == (owner, "failed by olga")
+
+
+def test_who_may_give_one_up_and_how(running: Submit, owner: User, reader: User) -> None:
+    run = running()
+    with pytest.raises(NotAllowed):
+        services.finish_run(run, RunStatus.FAILED, by=reader)
+    with pytest.raises(Conflict):
+        services.finish_run(run, RunStatus.FAILED, by=RunPrincipal(run.pk, run.workspace_id, owner))
+    with pytest.raises(Conflict):
+        services.finish_run(run, RunStatus.COMPLETED, by=owner)
+    run.refresh_from_db()
+    assert (run.cancel_requested_at, run.failure) == (None, None)
+    services.finish_run(run, RunStatus.FAILED, by=owner)
+    run.refresh_from_db()
+    assert run.status == RunStatus.RUNNING
+    assert run.cancel_requested_at is not None
+
+
+def test_one_that_is_canceled_already_stays_so(running: Submit, owner: User) -> None:
+    run = running()
+    services.cancel_run(run, by=owner)
+    services.finish_run(run, RunStatus.FAILED, by=owner)
+    run.refresh_from_db()
+    assert not run.is_given_up

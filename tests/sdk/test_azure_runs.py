@@ -221,16 +221,20 @@ result = [before, run.get_file_names(), model.run_id == run.id, run.get_snapshot
     assert told == [[], ["outputs/model.pkl"], True, True, [], True, "UserErrorException"]
 
 
-def test_a_configuration_without_an_environment_runs_and_failing_it_cancels_it(notebook: Notebook) -> None:
+def test_a_configuration_without_an_environment_runs_and_is_ended_as_failed(notebook: Notebook) -> None:
     notebook.write("code/sleep.py", "import time\ntime.sleep(300)\n")
     told = notebook("""
 run = Experiment(ws, "bare").submit(ScriptRunConfig("code", script="sleep.py"))
-run.fail("enough")
-result = [run.get_environment().name, run.wait_for_completion()["status"]]
+run.fail("enough", "E7")
+try:
+    run.wait_for_completion()
+except Exception as error:
+    result = [run.get_environment().name, run.get_status(), str(error)]
 run.complete()
+run.fail("too late")
 """)
-    assert told == ["AzureML-Minimal", "Canceled"]
-    assert "it is cancelled" in notebook.printed
+    assert told[:2] == ["AzureML-Minimal", "Failed"]
+    assert "enough" in told[2]
 
 
 def test_what_was_logged_is_sent_when_the_notebook_ends_without_a_word(notebook: Notebook) -> None:

@@ -460,16 +460,14 @@ class Run(RunRecords):
             self._finish("Completed")
 
     def fail(self, error_details: Any = None, error_code: Any = None, _set_status: bool = True) -> None:
-        """Ends a run that this process executes as failed; one that the portal executes is cancelled."""
+        """Ends it as failed; of a run that the portal executes the script is ended, too."""
         self.flush()
-        if not self._is_client_side:
-            if self.get_status() not in FINAL:
-                say("fail: the portal executes run {}; it is cancelled".format(self._id))
-                self.cancel()
-        elif _set_status:
+        if not (_set_status if self._is_client_side else self.get_status() not in FINAL):
+            return
+        if self._is_client_side:
             self._send_outputs()
-            message = "" if error_details is None else str(error_details)
-            self._finish("Failed", message=message, code="" if error_code is None else str(error_code))
+        message = "" if error_details is None else str(error_details)
+        self._finish("Failed", message=message, code="" if error_code is None else str(error_code))
 
     def cancel(self) -> None:
         """Asks for its end."""
