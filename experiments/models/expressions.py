@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, FloatField, Func, TextField
+from django.db.models.lookups import In
 
 
 class Beginning(Func):
@@ -53,3 +54,12 @@ class EachExists(Exists):
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
         return self.as_sql(compiler, connection, template="EXISTS(%(subquery)s OFFSET 0)", **context)
+
+
+class InGathered(In):
+    """`IN (SELECT …)` for which PostgreSQL gathers all that there are, without a thought of how few are to be shown: it would
+    look up one after the other, for it takes them to be everywhere in an order."""
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        text, parameters = self.as_sql(compiler, connection)
+        return f"{text.removesuffix(')')} OFFSET 0)", parameters

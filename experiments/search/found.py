@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.lookups import In
 
 from experiments.models import Metric, Parameter, Run, Tag
-from experiments.models.expressions import Beginning, Unindexed
+from experiments.models.expressions import Beginning, InGathered, Unindexed
 from experiments.status import RunStatus
 
 from .attributes import ATTRIBUTES, attribute_named, value_of
@@ -192,14 +192,18 @@ class Found:
     def _segments(self, order: Order) -> list[QuerySet[Any]]:
         """Those that have a value, in the order of the values' index; NaN; and those that have none."""
         # Without the index of runs: it would be read for each of them, and all be sorted for the first fifty.
-        here = Q(In(Unindexed(F("run_id")), self.runs.values("pk")))
+        among = (
+            InGathered if self._wanted.is_narrow else In
+        )  # they have been looked for near the beginning of the order
+        here = Q(among(Unindexed(F("run_id")), self.runs.values("pk")))
         parts = self._parts(order)
         segments = [part.filter(here).values_list("run_id", flat=True) for part in parts if part.exists()]
         valued = Q(by__isnull=False)
         if len(parts) > 1:
             valued |= Q(last_is_nan=True)
         rows = self._rows(order.field).filter(valued).order_by()
-        without = self.runs.exclude(pk__in=rows.values("run")) if segments else self.runs
+        valued_here = Exists(rows.filter(run=OuterRef("pk"))) if KNOWS_BETTER else Q(pk__in=rows.values("run"))
+        without = self.runs.exclude(valued_here) if segments else self.runs
         return [*segments, without.order_by("-pk").values_list("pk", flat=True)]
 
 

@@ -14,6 +14,8 @@ _SETTINGS: Final = {
     "random_page_cost": "1.1",
     # To compile a query, as it does with many rows in view, takes longer than the query: 55 ms and 45 of one page's.
     "jit": "off",
+    # For `NOT IN` a set that is expected not to fit, it reads the set for each row: by 4 MB from 130,000 runs on.
+    "work_mem": "64MB",
 }
 _SETTING: Final = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _SETTINGS.items())
 
