@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UV_CACHE = Path.home() / ".cache" / "uv"  # uv's own of this machine: only the first suite ever downloads packages
+ENVIRONMENTS = Path.home() / ".cache" / "mlportal-tests"  # of packages that are the same for every suite
 VARIABLE = "TESTS_SHARED_FOLDER"  # inherited by xdist's processes, and by suites that a test starts
 
 

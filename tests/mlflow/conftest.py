@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -15,11 +16,11 @@ import httpx
 import pytest
 
 from tests.portal import Portal, free_port, wait_until
+from tests.shared import ENVIRONMENTS
 
 CLIENTS = {"newest": "mlflow-skinny", "2.x": "mlflow-skinny==2.22.5"}
 SERVER = "mlflow"  # with all that its server needs: 600 MB, most of them in uv's cache already
 WITH = ("scikit-learn", "pandas", "skops")  # what mlflow.sklearn needs, and the small client does not bring
-CACHE = Path.home() / ".cache" / "mlportal-tests"
 MAKE_PEOPLE = """
 from mlportal.access.models import User, Workspace
 from mlportal.access import services
@@ -120,7 +121,7 @@ def api(portal: Portal) -> Mlflow:
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server of MLflow with its default store, a SQLite file. It takes ten seconds to start."""
     home = tmp_path_factory.mktemp("mlflow-server")
-    folder = CACHE / f"mlflow-server-{sys.version_info.major}.{sys.version_info.minor}"
+    folder = ENVIRONMENTS / f"mlflow-server-{sys.version_info.major}.{sys.version_info.minor}"
     python = _installed(folder, SERVER)
     port = free_port()
     command = [str(Path(python).with_name("mlflow")), "server", "--backend-store-uri", "sqlite:///mlflow.db"]
@@ -143,7 +144,7 @@ def client_python() -> Callable[[str], str]:
     """The interpreter of an environment with a client, which is made once on a machine."""
 
     def python(which: str) -> str:
-        folder = CACHE / f"mlflow-{which}-{sys.version_info.major}.{sys.version_info.minor}"
+        folder = ENVIRONMENTS / f"mlflow-{which}-{sys.version_info.major}.{sys.version_info.minor}"
         return _installed(folder, CLIENTS[which], *WITH)
 
     return python
@@ -151,10 +152,13 @@ def client_python() -> Callable[[str], str]:
 
 def _installed(folder: Path, *packages: str) -> str:
     uv = str(Path(sys.executable).with_name("uv"))
-    if not (folder / "bin" / "python").exists():
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-    install = [uv, "pip", "install", "--quiet", "--upgrade", "--python", str(folder / "bin" / "python")]
-    subprocess.run([*install, *packages], check=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other processes of the suite ask for the same
+        if not (folder / "bin" / "python").exists():
+            subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+        install = [uv, "pip", "install", "--quiet", "--upgrade", "--python", str(folder / "bin" / "python")]
+        subprocess.run([*install, *packages], check=True)
     return str(folder / "bin" / "python")
 
 

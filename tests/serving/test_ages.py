@@ -16,6 +16,7 @@ import pytest
 from models_registry.services.scikit_learn import PERIODS, WITH_SETUPTOOLS
 from tests.serving.conftest import Memory
 from tests.serving.nursing import Nursery, same, served
+from tests.shared import ENVIRONMENTS
 
 TRAIN = Path(__file__).with_name("train_of_age.py")
 # The pandas of 0.19's time has no valid metadata today: a later one, which that Python still takes.
@@ -32,8 +33,9 @@ def aged(request: pytest.FixtureRequest, folder: Path, memory: Memory) -> Iterat
     interpreter = next(iter(sorted(Path.home().glob(f".pyenv/versions/{python}.*/bin/python"))), None)
     if interpreter is None:
         pytest.skip(f"there is no Python {python} on this machine")
-    place = folder / f"age-{request.param}"
-    subprocess.run([uv, "venv", "-q", "--python", interpreter, place], check=True)
+    place = ENVIRONMENTS / f"scikit-learn-{request.param}"  # made once on a machine
+    if not (place / "bin" / "python").exists():
+        subprocess.run([uv, "venv", "-q", "--python", interpreter, place], check=True)
     packages = [f"scikit-learn=={request.param}.*", "numpy", "scipy", "joblib", PANDAS.get(request.param, "pandas")]
     packages += ["setuptools"] if request.param in WITH_SETUPTOOLS else []
     dated = [] if request.param in PANDAS else ["--exclude-newer", as_of]
@@ -51,13 +53,13 @@ def aged(request: pytest.FixtureRequest, folder: Path, memory: Memory) -> Iterat
     built = subprocess.run([*build, *packages], capture_output=True, text=True)
     if built.returncode:
         pytest.fail(f"the packages of that age cannot be had here: {built.stderr}")
-    trained = place / "trained"
+    trained = folder / f"age-{request.param}"
     trained.mkdir()
     subprocess.run([place / "bin" / "python", TRAIN, trained], check=True)
     nursery = Nursery(folder, memory, place / "bin" / "python")
     yield nursery, trained
     nursery.close()
-    shutil.rmtree(place)
+    shutil.rmtree(trained)
 
 
 def test_each_kind_answers_in_every_format_as_where_it_was_trained(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,10 @@ import httpx
 import pytest
 
 from models_registry.serving.replica import Replica
-from tests.mlflow.conftest import CACHE, CLIENTS, WITH, _installed
+from tests.mlflow.conftest import CLIENTS, WITH, _installed
 from tests.serving.conftest import IRIS, Memory
 from tests.serving.nursing import Nursery, served
+from tests.shared import ENVIRONMENTS
 
 TENSOR: dict[str, Any] = {"name": "input", "shape": [2, 4], "datatype": "FP64", "data": IRIS}
 FRAMES = """
@@ -51,8 +53,8 @@ except Exception as error:
 @pytest.fixture(scope="module")
 def mlflow_python() -> Path:
     """An environment with MLflow's client, scikit-learn and pandas, which is made once on a machine."""
-    found = sorted(CACHE.glob("mlflow-newest-*/bin/python"))
-    return found[0] if found else Path(_installed(CACHE / "mlflow-newest-3.11", CLIENTS["newest"], *WITH))
+    folder = ENVIRONMENTS / f"mlflow-newest-{sys.version_info.major}.{sys.version_info.minor}"
+    return Path(_installed(folder, CLIENTS["newest"], *WITH))
 
 
 @pytest.mark.parametrize("version", ["iris:3", "3"])
