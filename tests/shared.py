@@ -38,6 +38,7 @@ def once(name: str, make: Callable[[Path], None]) -> Path:
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
+            shutil.rmtree(partial, ignore_errors=True)  # of one that failed
             make(partial)
             partial.rename(path)
     return path
@@ -55,7 +56,7 @@ def empty_database() -> Path:
     """All tables in a file of SQLite, and nothing in them."""
 
     def make(path: Path) -> None:
-        path.mkdir()
+        path.mkdir(mode=0o700)
         migrate({"MLPORTAL_HOME": str(path)})
 
     return once("home", make) / "portal.sqlite3"
