@@ -192,9 +192,8 @@ class Found:
     def _segments(self, order: Order) -> list[QuerySet[Any]]:
         """Those that have a value, in the order of the values' index; NaN; and those that have none."""
         # Without the index of runs: it would be read for each of them, and all be sorted for the first fifty.
-        among = (
-            InGathered if self._wanted.is_narrow else In
-        )  # they have been looked for near the beginning of the order
+        # What is asked of values is far from the beginning when this is reached; a look at a run alone is short.
+        among = InGathered if asks_values(self._wanted.condition) else In
         here = Q(among(Unindexed(F("run_id")), self.runs.values("pk")))
         parts = self._parts(order)
         segments = [part.filter(here).values_list("run_id", flat=True) for part in parts if part.exists()]
