@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from mlportal.texts import storable
+
 _LOGGED: Final = re.compile(r"(?:models:/|.*/models/)(m-[0-9a-f]{32})(?:/artifacts)?/?")
 _RUN: Final = re.compile(r"runs:/([0-9a-f]{32})/(.+?)/?")
 _BELOW_RUN: Final = re.compile(r".*/([0-9a-f]{32})/artifacts/(.+?)/?")
@@ -32,6 +34,8 @@ class VersionPlace:
 
 def place_of(uri: str) -> LoggedModelPlace | RunPlace | VersionPlace | None:
     """What the address means wherever the store is; None for what is neither a model's nor below a run."""
+    if storable(uri) != uri:
+        return None
     if uri.startswith("file:"):
         uri = unquote(uri)
     if found := _VERSION.fullmatch(uri):

@@ -84,7 +84,9 @@ class ModelsBringer:
                 run.uid: run
                 for run in Run.objects.filter(workspace=self._workspace, uid__in={each[0] for each in some})
             }
-            found = LoggedModel.objects.filter(workspace=self._workspace, uid__in={each[1] for each in some})
+            found = LoggedModel.objects.filter(
+                workspace=self._workspace, uid__in={each[1] for each in some if values.MODEL_ID.fullmatch(each[1])}
+            )
             models = {model.uid: model for model in found}
             importing.import_model_uses(
                 [
@@ -310,7 +312,7 @@ class ModelsBringer:
         uid = version.model_id or (place.uid if isinstance(place, LoggedModelPlace) else "")
         models = LoggedModel.objects.filter(workspace=self._workspace, deleted_at=None)
         if uid:
-            return models.filter(uid=uid[:34]).first()
+            return models.filter(uid=uid).first() if values.MODEL_ID.fullmatch(uid) else None
         if isinstance(place, RunPlace):  # runs:/<id>/<name> is a logged model in 3.x
             return models.filter(run__uid=place.uid, name=place.path).order_by("-pk").first()
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping
 
 from experiments.models import Metric, Run, RunEvent
@@ -51,5 +53,9 @@ def _latest(run: Run) -> Latest:
 
 
 def _shown(latest: Latest) -> dict[str, tuple[str, int, int]]:
-    """NaN is equal to NaN here."""
-    return {name: (repr(float(value)), time, step) for name, (value, time, step) in latest.items()}
+    """NaN is equal to NaN here, and infinity to the greatest number, as which MLflow's databases keep it."""
+    return {name: (repr(_finite(float(value))), time, step) for name, (value, time, step) in latest.items()}
+
+
+def _finite(value: float) -> float:
+    return math.copysign(sys.float_info.max, value) if math.isinf(value) else value

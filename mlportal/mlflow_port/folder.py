@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from experiments.metrics import Series
-from experiments.runner.beneath import open_regular, walk
+from experiments.runner.beneath import walk
 from mlportal.mlflow_port import values
-from mlportal.mlflow_port.addresses import is_own_folder, local_path
+from mlportal.mlflow_port.addresses import is_own_folder
+from mlportal.mlflow_port.artifact_folders import DEPTH, ArtifactFolders, Parts, opened
 from mlportal.mlflow_port.folder_yaml import MAX_BYTES, read_mapping
 from mlportal.mlflow_port.items import (
     DatasetItem,
@@ -33,7 +33,6 @@ from mlportal.mlflow_port.items import (
 from mlportal.mlflow_port.report import Report
 from mlportal.mlflow_port.values import milliseconds, text
 
-Parts = tuple[str, ...]
 META: Final = "meta.yaml"
 TRASH: Final = ".trash"
 REGISTRY: Final = "models"
@@ -43,20 +42,20 @@ MODEL_STATUSES: Final = {1: "PENDING", 2: "READY", 3: "FAILED"}
 MAX_VALUE_BYTES: Final = 4 << 20
 MAX_LINE: Final = 4096
 POINTS: Final = 20_000  # at once
-DEPTH: Final = 50
 
 
 class MlrunsFolder:
     def __init__(self, root: Path, report: Report, elsewhere: Sequence[Path] = ()) -> None:
         self.root, self.report = root.resolve(), report
-        self._elsewhere = [self.root, *(folder.resolve() for folder in elsewhere)]
+        self._artifact_folders = ArtifactFolders([root, *elsewhere], report)
         places: list[Parts] = [(name,) for name in self._folders(()) if name not in (TRASH, REGISTRY)]
         places += [(TRASH, name) for name in self._folders((TRASH,))]
         self._experiments = [place for place in places if self._is_file((*place, META))]
         if not self._experiments:
             raise PortError(
-                f"{root} has no experiment of MLflow's file store in it. If the runs are in a database, such as mlflow.db,"
-                " start `mlflow server --backend-store-uri sqlite:///mlflow.db --serve-artifacts` and import from its address."
+                f"{root} has no experiment of MLflow's file store in it, nor a database mlflow.db. A database of another"
+                " name is imported by its name. For one in PostgreSQL or MySQL, start `mlflow server --backend-store-uri …"
+                " --serve-artifacts` and import from its address."
             )
         for place in sorted(set(places) - set(self._experiments)):
             self.report.problem("/".join(place), f"a folder without {META}")
@@ -198,8 +197,8 @@ class MlrunsFolder:
             )
 
     def version_files(self, model: RegisteredItem, version: VersionItem) -> Iterator[FileItem]:
-        base, parts = self._allowed(version.storage or version.source)
-        yield from self._walk(base, parts, f"version {model.name}:{version.number}")
+        base, parts = self._artifact_folders.place(version.storage or version.source)
+        yield from self._artifact_folders.files(base, parts, f"version {model.name}:{version.number}")
 
     def _place(self, experiment: ExperimentItem) -> Parts:
         return next(place for place in self._experiments if place[-1] == experiment.id)
@@ -269,7 +268,7 @@ class MlrunsFolder:
         """The words of each line, and where it is: file and number. One that is cut off at the end is no line."""
         name = "/".join(parts)
         try:
-            with self._open(self.root, parts) as file:
+            with opened(self.root, parts) as file:
                 number = 0
                 while line := file.readline(MAX_LINE):
                     number += 1
@@ -287,42 +286,19 @@ class MlrunsFolder:
 
     def _artifacts(self, own: Parts, uri: str, where: str) -> Iterator[FileItem]:
         """Those in the folder itself: it may have been copied from where its addresses lead to."""
-        there = any(True for _ in walk(self.root, own, depth=DEPTH))
-        if there or not uri or is_own_folder(uri, own):
-            yield from self._walk(self.root, own, where)
+        if self._artifact_folders.has(self.root, own) or not uri or is_own_folder(uri, own):
+            yield from self._artifact_folders.files(self.root, own, where)
             return
         try:
-            base, parts = self._allowed(uri)
+            base, parts = self._artifact_folders.place(uri)
         except Unreadable as error:
             self.report.problem(where, error.message)
             return
-        yield from self._walk(base, parts, where)
-
-    def _allowed(self, uri: str) -> tuple[Path, Parts]:
-        """Where the address leads to, if it is in one of the folders that may be read. Unreadable."""
-        path = local_path(uri)
-        for base in self._elsewhere if path else ():
-            whole = Path(os.path.normpath(path))
-            if whole.is_relative_to(base) and whole != base:
-                return base, whole.relative_to(base).parts
-        raise Unreadable(
-            f"its files are at {uri!r:.300}, which is neither in {self.root} nor in a folder named by --artifacts"
-        )
-
-    def _walk(self, base: Path, parts: Parts, where: str) -> Iterator[FileItem]:
-        for found in walk(base, parts, depth=DEPTH):
-            path = "/".join(found.parts[len(parts) :])
-            if found.problem:
-                self.report.problem(f"{where}, file {path or '/'.join(parts)}", found.problem)
-            else:
-                yield FileItem(path, found.size, lambda parts=found.parts: self._open(base, parts))  # type: ignore[misc]
-
-    def _open(self, base: Path, parts: Parts) -> AbstractContextManager[BinaryIO]:
-        return os.fdopen(open_regular(base, parts), "rb")
+        yield from self._artifact_folders.files(base, parts, where)
 
     def _read(self, parts: Parts, limit: int) -> bytes:
         try:
-            with self._open(self.root, parts) as file:
+            with opened(self.root, parts) as file:
                 data = file.read(limit + 1)
         except OSError as error:
             raise Unreadable(f"{'/'.join(parts)} cannot be read: {error.strerror or error}") from None

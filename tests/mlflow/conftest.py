@@ -20,7 +20,8 @@ from tests.shared import ENVIRONMENTS
 
 CLIENTS = {"newest": "mlflow-skinny", "2.x": "mlflow-skinny==2.22.5"}
 SERVER = "mlflow"  # with all that its server needs: 600 MB, most of them in uv's cache already
-WITH = ("scikit-learn", "pandas", "skops")  # what mlflow.sklearn needs, and the small client does not bring
+# What mlflow.sklearn and a store in a SQLite file need, and the small client does not bring; 2.x knows no SQLAlchemy 2.1.
+WITH = ("scikit-learn", "pandas", "skops", "sqlalchemy<2.1", "alembic")
 MAKE_PEOPLE = """
 from mlportal.access.models import User, Workspace
 from mlportal.access import services

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,7 @@ from django.core.management import CommandError, call_command
 from mlportal.access import services
 from mlportal.access.models import User
 admin = User.objects.get(username="admin")
-for name in ("from-folder", "from-server"):
+for name in ("from-folder", "from-server", "from-file", "from-old-file"):
     services.create_workspace(name, by=admin)
 for words in json.loads('''{commands}'''):
     try:
@@ -42,13 +43,18 @@ GREATEST: Final = "1.7976931348623157e+308"  # which MLflow's databases make of 
 class Moved:
     """What the newest client reads at each place, and what the commands wrote."""
 
+    output: list[str]
+    from_files: list[str]
+    ids: dict[str, str]
     folder: Said
     in_portal: Said
     folder_again: Said
     server: Said
     server_in_portal: Said
-    output: list[str]
-    ids: dict[str, str]
+    file: Said
+    file_in_portal: Said
+    old_file: Said
+    old_file_in_portal: Said
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +65,30 @@ def moved(
     environment = {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_TOKEN": portal.token}
     environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_DISABLE_AUTH": "true"}
 
-    def run(which: str, uri: str, *words: str) -> str:
-        command = [client_python(which), *words]
+    pythons = {which: client_python(which) for which in ("2.x", "newest")}
+
+    def run(which: str, uri: str, *words: str, cwd: Path = home) -> str:
+        place = {"MLFLOW_TRACKING_URI": uri} if uri else {}
         done = subprocess.run(
-            command, env={**environment, "MLFLOW_TRACKING_URI": uri}, cwd=home, capture_output=True, text=True
+            [pythons[which], *words], env={**environment, **place}, cwd=cwd, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
     folder, again = home / "mlruns", home / "again" / "mlruns"
-    run("2.x", folder.as_uri(), str(HERE / "port_fill.py"), "old ")
-    lines = run("newest", mlflow_server, str(HERE / "port_fill.py"), "new ").splitlines()
-    ids = dict(line.split() for line in lines if len(line.split()) == 2)
+    file, old_file = home / "project" / "mlflow.db", home / "old project" / "runs.db"
+    for each in (file, old_file):
+        each.parent.mkdir()
+    fill = str(HERE / "port_fill.py")
+    with ThreadPoolExecutor() as pool:  # four processes, which mostly wait for their imports and for the disk
+        filled = [
+            pool.submit(run, "newest", mlflow_server, fill, "new "),
+            pool.submit(run, "2.x", folder.as_uri(), fill, "old "),
+            pool.submit(run, "newest", "", fill, "new ", cwd=file.parent),  # who says nothing gets a database
+            pool.submit(run, "2.x", f"sqlite:///{old_file}", fill, "old ", cwd=old_file.parent),
+        ]
+    told = [each.result() for each in filled]
+    ids = dict(line.split() for line in told[0].splitlines() if len(line.split()) == 2)
     imports = [
         ["import_mlflow", str(folder), "--workspace", "from-folder"],
         ["import_mlflow", mlflow_server, "--workspace", "from-server"],
@@ -79,7 +97,11 @@ def moved(
         ["export_mlflow", str(again), "--workspace", "from-folder"],
         ["export_mlflow", mlflow_server, "--workspace", "from-folder"],
     ]
-    commands = [*imports, *imports, *exports, exports[1]]
+    files = [
+        ["import_mlflow", str(file.parent), "--workspace", "from-file"],
+        ["import_mlflow", str(old_file), "--workspace", "from-old-file"],
+    ]
+    commands = [*imports, *imports, *exports, exports[1], *files, *files]
     output = portal.manage("shell", "-v", "0", "-c", MOVE.format(commands=json.dumps(commands)))
     places = [
         folder.as_uri(),
@@ -87,10 +109,16 @@ def moved(
         again.as_uri(),
         mlflow_server,
         f"{portal.url}/w/from-server",
+        f"sqlite:///{file}",
+        f"{portal.url}/w/from-file",
+        f"sqlite:///{old_file}",
+        f"{portal.url}/w/from-old-file",
     ]
+    run("newest", "", "-m", "mlflow", "db", "upgrade", f"sqlite:///{old_file}")  # or the newest client does not read it
     run("newest", "", str(HERE / "port_read.py"), str(home / "said.json"), *places)
-    folder_said, here, again_said, server, server_here = json.loads((home / "said.json").read_text())
-    return Moved(folder_said, here, again_said, server, server_here, output.splitlines(), ids)
+    said = json.loads((home / "said.json").read_text())
+    written = output.splitlines()
+    return Moved(written[:-4], written[-4:], ids, *said)
 
 
 def test_nothing_is_missing_and_a_second_time_nothing_is_new(moved: Moved) -> None:
@@ -117,6 +145,24 @@ def test_a_server_with_all_that_mlflow_3_knows_is_here_as_it_was(moved: Moved) -
     came["registered"] = {name: row for name, row in came["registered"].items() if name.startswith("new ")}
     same(came, moved.server_in_portal)
     assert len(came["models"]) == 2 and came["runs"][moved.ids["child"]]["model inputs"] == [moved.ids["model"]]
+
+
+def test_database_files_of_both_are_here_as_they_were(moved: Moved) -> None:
+    """The old one is read by the newest client after MLflow has upgraded it, and was imported before."""
+    for file, here in ((moved.file, moved.file_in_portal), (moved.old_file, moved.old_file_in_portal)):
+        same(file, finite(here))
+    assert len(moved.file_in_portal["models"]) == 2 and '"inf"' in json.dumps(moved.file_in_portal)
+
+
+def test_database_files_bring_what_folder_and_server_do_and_a_second_time_nothing(moved: Moved) -> None:
+    registry, logged = "2 registered models, 2 versions", "2 logged models"
+    gone, here = "1 deleted logged models left out", "4 experiments already here, 8 runs already here"
+    assert moved.from_files == [
+        f"Imported into from-file: 4 experiments, 8 runs, 2010 points, 8 files, {logged}, {gone}, {registry}",
+        f"Imported into from-old-file: 4 experiments, 8 runs, 2009 points, 8 files, {registry}",
+        f"Imported into from-file: {here}, {logged} already here, {gone}, {registry} already here",
+        f"Imported into from-old-file: {here}, {registry} already here",
+    ]
 
 
 def test_a_written_folder_is_read_as_what_it_came_from(moved: Moved) -> None:
@@ -185,6 +231,6 @@ def from_here(row: Said) -> bool:
     return "mlportal.run_id" in row["tags"] or "mlportal.model_id" in row["tags"]
 
 
-def finite(run: Said) -> Said:
-    text = json.dumps(run)
+def finite(said: Said) -> Said:
+    text = json.dumps(said)
     return json.loads(text.replace('"inf"', f'"{GREATEST}"').replace('"-inf"', f'"-{GREATEST}"'))  # type: ignore[no-any-return]

@@ -177,7 +177,7 @@ def test_what_the_portal_has_no_place_for_is_told(mlruns: Mlruns, command: Comma
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda root: None, "neither an http(s) address nor a folder"),
+        (lambda root: None, "neither an http(s) address, nor a database of MLflow's, nor a folder"),
         (lambda root: root.mkdir(), "no experiment of MLflow's file store"),
         (lambda root: (root / "0" / RUN / "artifacts").mkdir(parents=True), "mlflow server --backend-store-uri"),
     ],
@@ -185,10 +185,6 @@ def test_what_the_portal_has_no_place_for_is_told(mlruns: Mlruns, command: Comma
 def test_what_is_no_mlruns_says_so(tmp_path: Path, command: Command, make: object, said: str) -> None:
     make(tmp_path / "none")  # type: ignore[operator]
     assert said in command("import_mlflow", tmp_path / "none")[1]
-
-
-def test_a_database_is_for_mlflow_to_serve(command: Command) -> None:
-    assert "--backend-store-uri sqlite:///mlflow.db" in command("import_mlflow", "sqlite:///mlflow.db")[1]
 
 
 def test_what_a_stranger_names_things_does_nothing_to_a_terminal(mlruns: Mlruns, command: Command) -> None:

@@ -1,7 +1,5 @@
-"""`manage.py import_mlflow SOURCE --workspace NAME`: what an MLflow server or a folder `mlruns` has, into a workspace."""
+"""`manage.py import_mlflow SOURCE --workspace NAME`: what MLflow has in a database, a folder or on a server, into a workspace."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,12 +8,10 @@ from experiments.services.table_statistics import renew_table_statistics
 from mlportal.access.models import Workspace
 from mlportal.errors import PortalError
 from mlportal.mlflow_port.bringing import Bringer
-from mlportal.mlflow_port.connection import Connection
-from mlportal.mlflow_port.folder import MlrunsFolder
-from mlportal.mlflow_port.items import PortError, Source
+from mlportal.mlflow_port.items import PortError
 from mlportal.mlflow_port.people import actor, workspace_named
 from mlportal.mlflow_port.report import Report
-from mlportal.mlflow_port.server import MlflowServer
+from mlportal.mlflow_port.sources import source_of
 
 
 class Command(BaseCommand):
@@ -27,8 +23,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "source",
-            help="http(s)://… of a tracking server, or a folder mlruns. Keys come from MLFLOW_TRACKING_TOKEN, or"
-            " MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+            help="A file mlflow.db or the folder that it is in, a folder mlruns, or http(s)://… of a tracking server, for"
+            " which keys come from MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
         )
         parser.add_argument("--workspace", required=True, metavar="NAME")
         parser.add_argument(
@@ -42,7 +38,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="FOLDER",
-            help="Another folder from which files may be taken, for an mlruns whose artifacts are elsewhere; repeatable",
+            help="Another folder from which files may be taken, for artifacts that are elsewhere; repeatable",
         )
         parser.add_argument("--dry-run", action="store_true", help="Say what would be copied, and copy nothing")
 
@@ -61,7 +57,7 @@ class Command(BaseCommand):
         try:
             place = workspace_named(workspace)
             bringer = Bringer(
-                self._source(source, artifacts, report),
+                source_of(source, artifacts, report),
                 place,
                 origin=source,
                 by=actor(place, by),
@@ -87,17 +83,3 @@ class Command(BaseCommand):
             raise CommandError(f"{broken} It broke off; what is listed above is there. Start it again to go on.")
         if report.problems:
             raise CommandError("Not everything could be copied; the list is above.")
-
-    def _source(self, source: str, artifacts: list[str], report: Report) -> Source:
-        if source.startswith(("http://", "https://")):
-            return MlflowServer(Connection(source, os.environ), report)
-        if source.startswith("sqlite:"):
-            raise CommandError(
-                "A database is read by MLflow itself: start"
-                f" `mlflow server --backend-store-uri {source} --serve-artifacts --port 5000` where its artifacts are, and"
-                " import from http://127.0.0.1:5000."
-            )
-        folder = Path(source.removeprefix("file://")).expanduser()
-        if not folder.is_dir():
-            raise CommandError(f"{source} is neither an http(s) address nor a folder.")
-        return MlrunsFolder(folder, report, [Path(each).expanduser() for each in artifacts])
