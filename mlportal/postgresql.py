@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
 from psycopg.pq import TransactionStatus
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ def ask(statements: Sequence[Statement], *, last: bool = False) -> list[Rows]:
         with connection.cursor() as cursor:
             cursor.execute(";\n".join(message), [value for _, values in statements for value in values])
             results = [result.fetchall() if result.pgresult.nfields else [] for result in cursor.cursor.results()]
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, NotSupportedError):  # what is prepared gives other columns since a migration
+            _prepared.pop(server, None)
         if begins and server.info.transaction_status is TransactionStatus.IDLE:
             server.autocommit = False  # it was not even sent
         raise

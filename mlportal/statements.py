@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import BooleanField, DateTimeField, Field, Func, Model, QuerySet
 from django.db.models.expressions import DatabaseDefault, RawSQL
@@ -18,7 +19,6 @@ if connection.vendor == "postgresql":
 # Django's own Now(), without the building of a query. The percent signs are for a statement with parameters.
 NOW: Final = "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')" if connection.vendor == "sqlite" else "STATEMENT_TIMESTAMP()"
 KEYS: Final = "the keys"  # in a text that is not asked yet
-_AMONG_JSON: Final = "%(expressions)s IN (SELECT value FROM json_each(%%s))"
 Rows = list[tuple[Any, ...]]
 Statement = tuple[str, Sequence[Any]]
 MOST_PARAMETERS: Final = 900  # of one statement: SQLite may have been built to take no more
@@ -35,7 +35,8 @@ def together(*statements: Statement | Each, last: bool = False) -> list[Rows]:
     """Execute them one after the other, in one message to a server: the rows of each, none where it gives none.
 
     Call it in a transaction. Each sees what those before it did, and what others had committed when it began. `last`: nothing
-    follows in the transaction, so that its end may go with them, unless it is a part of another.
+    follows in the transaction, so that its end may go with them, unless it is a part of another; what fails after it has
+    failed too late.
     """
     if connection.vendor == "postgresql":
         return _at_once(statements, last=last)
@@ -82,14 +83,30 @@ def insert(*groups: Sequence[Model], before: Sequence[Statement] = (), last: boo
                 setattr(row, field.attname, moment_of(value) if isinstance(field, DateTimeField) else value)
 
 
-class Among(Func):
-    """Whether a column is one of many keys, for `filter`: all of them are one parameter, so the text is always the same.
+def is_among(column: str, kind: str = "bigint") -> str:
+    """Whether a column is one of many values, which are one parameter (`among`, `among_texts`): so the text is always the same.
 
     Thousands of parameters take longer than the query, and PostgreSQL would read the whole table to meet a list that it knows.
     """
+    if connection.vendor == "postgresql":
+        return f"{column} = ANY(%s::{kind}[])"
+    return f"{column} IN (SELECT value FROM json_each(%s))"
+
+
+def among(keys: Iterable[int]) -> str:
+    left, right = "{}" if connection.vendor == "postgresql" else "[]"
+    return f"{left}{','.join(map(str, keys))}{right}"
+
+
+def among_texts(texts: Iterable[str]) -> Any:
+    return list(texts) if connection.vendor == "postgresql" else orjson.dumps(list(texts)).decode()
+
+
+class Among(Func):
+    """`is_among` of keys, for `filter`."""
 
     output_field = BooleanField()
-    template = "%(expressions)s = ANY(%%s::bigint[])" if connection.vendor == "postgresql" else _AMONG_JSON
+    template = is_among("%(expressions)s").replace("%s", "%%s")
 
     def as_sql(self, *args: Any, **extra: Any) -> Any:
         text, parameters = super().as_sql(*args, **extra)
@@ -102,12 +119,6 @@ def text_of(rows: QuerySet[Any, Any]) -> str:
     text, parameters = rows.query.sql_with_params()
     assert tuple(parameters) == (KEYS,)
     return text
-
-
-def among(keys: Iterable[int]) -> str:
-    """The one parameter of such a text."""
-    left, right = "{}" if connection.vendor == "postgresql" else "[]"
-    return f"{left}{','.join(map(str, keys))}{right}"
 
 
 def moment_of(value: Any) -> datetime:

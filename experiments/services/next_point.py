@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Final
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from experiments.metrics import Batch, Series, pack
 from experiments.models import Run
 from experiments.services.points import CHUNKS, METRICS, RUNS, touched
-from mlportal.statements import together
+from mlportal.statements import NOW, together
 
 BETWEEN_MERGES: Final = 32
 LARGE: Final = 1e300  # a sum beyond it may end at infinity, which PostgreSQL refuses
@@ -25,16 +24,17 @@ _EXTREME: Final = ", ".join(
     for column, sign in (("least", "<"), ("most", ">"))
     for changed in (column, f"{column}_step")
 )
-_LONGER: Final = f"""\
+_GROWS: Final = f"""\
 UPDATE {METRICS} SET "count" = "count" + 1, last = %s, last_is_nan = FALSE, last_step = %s, last_time = %s, {_EXTREME},
-total = total + %s, updated_at = %s
+total = total + %s, updated_at = {NOW}
 WHERE run_id = (SELECT id FROM {RUNS} WHERE id = %s AND deleted_at IS NULL) AND name = %s
 AND (last_step, last_time) < (%s, %s) AND total BETWEEN -{LARGE} AND {LARGE}
-AND "count" %% {BETWEEN_MERGES} <> {BETWEEN_MERGES - 1} RETURNING id"""
-# The moment tells whether the statement before has changed the metric: it is the transaction's own
-_CHUNK: Final = f"""\
-INSERT INTO {CHUNKS} (metric_id, first_step, "count", data)
-SELECT id, %s, 1, %s FROM {METRICS} WHERE run_id = %s AND name = %s AND last_step = %s AND updated_at = %s"""
+AND "count" %% {BETWEEN_MERGES} <> {BETWEEN_MERGES - 1}"""
+_CHUNK: Final = f'INSERT INTO {CHUNKS} (metric_id, first_step, "count", data)'
+_STORED_THEN: Final = (
+    f"{_CHUNK} SELECT id, %s, 1, %s FROM {METRICS} WHERE run_id = %s AND name = %s AND changes() = 1 RETURNING id"
+)
+_STORED_WITH: Final = f"WITH grown AS ({_GROWS} RETURNING id) {_CHUNK} SELECT id, %s, 1, %s FROM grown RETURNING id"
 
 
 def is_one(batch: Batch) -> bool:
@@ -55,9 +55,12 @@ def add(run: Run, batch: Batch) -> bool:
 @transaction.atomic
 def _add(run: Run, name: str, series: Series) -> bool:
     step, time, value = series.steps[0], series.times[0], series.values[0]
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
     extremes = [value, value, value, step] * 2
-    longer = [value, step, time, *extremes, value, now, run.pk, name, step, time]
-    chunk = [step, memoryview(pack(series)), run.pk, name, step, now]
-    _, changed, _ = together(touched(run), (_LONGER, longer), (_CHUNK, chunk), last=True)
-    return bool(changed)
+    grows = [value, step, time, *extremes, value, run.pk, name, step, time]
+    chunk = [step, memoryview(pack(series))]
+    if connection.vendor == "postgresql":
+        statements = [(_STORED_WITH, [*grows, *chunk])]
+    else:
+        statements = [(_GROWS, grows), (_STORED_THEN, [*chunk, run.pk, name])]
+    *_, stored = together(touched(run), *statements, last=True)
+    return bool(stored)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import connection
@@ -20,17 +20,24 @@ from experiments.metrics import Series, Summary, merge, pack, unpack
 from experiments.models import Metric, MetricChunk, Run
 from experiments.models.measurements import summary_of, values_of
 from mlportal.errors import BadInput
-from mlportal.statements import NOW, Each, Rows, Statement, insert, together
+from mlportal.statements import NOW, Each, Rows, Statement, among, among_texts, insert, is_among, together
 
 FEW_POINTS: Final = 64  # so many are read with the look at what is there, whether they are needed or not
 MOST_BYTES: Final = 4_000_000
-MOST_ASKED: Final = 500  # names or keys in one query: a database takes only so many parameters
 METRICS: Final = connection.ops.quote_name(Metric._meta.db_table)
 RUNS: Final = connection.ops.quote_name(Run._meta.db_table)
 CHUNKS: Final = connection.ops.quote_name(MetricChunk._meta.db_table)
 COLUMNS: Final = tuple(f'"{column}"' for column in Metric.SUMMARY)
 # The bound stands in the text, for only so the planner sees that the partial index has these rows.
 LOOSE: Final = f'"count" < {MetricChunk.LOOSE}'
+_NAMED: Final = is_among("m.name", "text")
+_SUMMARIES: Final = (
+    f"SELECT id, name, description, {', '.join(COLUMNS)} FROM {METRICS} m WHERE run_id = %s AND {_NAMED}"
+)
+# A cross join, so that SQLite begins at the metric
+_LOOSE_CHUNKS: Final = f"""\
+SELECT c.id, c.metric_id, c."count", CASE WHEN c."count" <= %s THEN c.data END
+FROM {METRICS} m CROSS JOIN {CHUNKS} c WHERE m.run_id = %s AND {_NAMED} AND c.metric_id = m.id AND c.{LOOSE} ORDER BY c.id DESC"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +106,19 @@ def _refuse_names(run: Run, new: int) -> None:
         raise BadInput(f"A run has at most {limit} names of metrics (MLPORTAL_METRIC_NAMES).", limit=limit)
 
 
-def _questions(run: Run, scalars: Mapping[str, Series]) -> Iterator[Statement]:
-    """For each batch of names two, of which `_known` makes something."""
+def _questions(run: Run, scalars: Mapping[str, Series]) -> list[Statement]:
+    """Of which `_known` makes something; none where nothing comes."""
+    if not scalars:
+        return []
     few = max([FEW_POINTS, *(2 * len(series) for series in scalars.values())])
-    for some in _batches(list(scalars)):
-        summaries = f"SELECT id, name, description, {', '.join(COLUMNS)} FROM {METRICS}"
-        yield f"{summaries} WHERE run_id = %s AND name IN ({_places(some)})", [run.pk, *some]
-        small = f'SELECT c.id, c.metric_id, c."count", CASE WHEN c."count" <= {few} THEN c.data END'
-        # A cross join, so that SQLite begins at the metric
-        of_these = f"FROM {METRICS} m CROSS JOIN {CHUNKS} c WHERE m.run_id = %s AND m.name IN ({_places(some)})"
-        yield f"{small} {of_these} AND c.metric_id = m.id AND c.{LOOSE} ORDER BY c.id DESC", [run.pk, *some]
+    names = among_texts(scalars)
+    return [(_SUMMARIES, [run.pk, names]), (_LOOSE_CHUNKS, [few, run.pk, names])]
 
 
 def _known(found: Sequence[Rows]) -> Known:
-    metrics = {
-        name: (key, description, summary_of(values)) for rows in found[::2] for key, name, description, *values in rows
-    }
-    return Known(metrics, [(*row[:3], row[3]) for rows in found[1::2] for row in rows])
+    summaries, loose = found or ([], [])
+    metrics = {name: (key, description, summary_of(values)) for key, name, description, *values in summaries}
+    return Known(metrics, [(*row[:3], row[3]) for row in loose])
 
 
 def _add(run: Run, scalars: Mapping[str, Series], descriptions: Mapping[str, str]) -> dict[str, int]:
@@ -150,8 +153,8 @@ def _chunks(series: Mapping[int, Series], known: Known) -> Iterator[Each]:
         if content is not None:
             data[chunk] = bytes(content)
     long = [chunk for chunks in takes.values() for chunk in chunks if chunk not in data]
-    for some in _batches(long):
-        (rows,) = together((f"SELECT id, data FROM {CHUNKS} WHERE id IN ({_places(some)})", some))
+    if long:
+        (rows,) = together((f"SELECT id, data FROM {CHUNKS} WHERE {is_among('id')}", [among(long)]))
         data.update((chunk, bytes(content)) for chunk, content in rows)
     new, longer, gone = [], [], []
     for key, points in series.items():
@@ -218,12 +221,3 @@ def _bits(values: array[float]) -> list[bytes]:
     """The values by their bits, for NaN is not equal to itself."""
     whole = values.tobytes()
     return [whole[at : at + 8] for at in range(0, len(whole), 8)]
-
-
-def _places(values: Sequence[Any]) -> str:
-    return ", ".join(["%s"] * len(values))
-
-
-def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), MOST_ASKED):
-        yield values[start : start + MOST_ASKED]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from django.conf import settings
@@ -32,7 +35,9 @@ ADDRESS: Final = re.compile(
 DEFAULT_WORKSPACE: Final = "default"
 BATCH_BYTES: Final = 1_000_000  # of log-batch: MLflow's own limit
 THREADS: Final = 8
+IDLE_SECONDS: Final = 1.0
 
+_local = threading.local()
 _threads = Threads(THREADS, "mlflow")
 # SQLite takes one writer at a time and lets the others sleep for milliseconds; here they wait for microseconds.
 _one_writer = threading.Lock() if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") else nullcontext()
@@ -61,6 +66,8 @@ async def mlflow_application(scope: Scope, receive: Receive, send: Send) -> None
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     found = ADDRESS.fullmatch(scope["path"])
     assert found is not None
+    if "\ufffd" in scope["path"] and not _is_text(scope.get("raw_path", b"")):
+        raise invalid("Invalid path: it is no UTF-8.")
     headers = headers_of(scope)
     _check_host(headers.get("host", ""))
     workspace = found["workspace"] or DEFAULT_WORKSPACE
@@ -93,7 +100,11 @@ async def in_thread(work: Callable[[], T], *, writes: bool = False) -> T:
 
 
 def _run(work: Callable[[], T], writes: bool) -> T:
-    """The connection stays open from call to call; one that failed is looked at before it is used again."""
+    """The connection stays open from call to call; one that was idle is looked at before it is used: a server that was
+    started again has closed it."""
+    idle = time.monotonic() - getattr(_local, "worked_at", math.inf)
+    if idle > IDLE_SECONDS and connection.connection is not None and not connection.is_usable():
+        connection.close()
     try:
         with _one_writer if writes else nullcontext():
             return work()
@@ -108,6 +119,16 @@ def _run(work: Callable[[], T], writes: bool) -> T:
         if isinstance(error, Error):
             connection.close()
         raise MlflowError("INTERNAL_ERROR", "The portal failed; its log has the reason.") from None
+    finally:
+        _local.worked_at = time.monotonic()
+
+
+def _is_text(raw_path: bytes) -> bool:
+    try:
+        unquote_to_bytes(raw_path).decode()
+    except UnicodeDecodeError:  # what cannot be read was replaced, and two names may have become one
+        return False
+    return True
 
 
 async def _caller(authorization: str, workspace: str, scope: Scope) -> callers.Caller:

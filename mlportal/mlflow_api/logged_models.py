@@ -13,7 +13,7 @@ from experiments.search import ModelOrder, OnDataset, search_logged_models
 from experiments.services import ModelPoint
 from mlportal.access.principals import RunPrincipal
 from mlportal.mlflow_api import names
-from mlportal.mlflow_api.call import Call, Json, experiment_key, shown_id
+from mlportal.mlflow_api.call import Call, Json, active, experiment_key, shown_id
 from mlportal.mlflow_api.errors import invalid, missing, not_there
 from mlportal.mlflow_api.reading import offset_of, read_metrics, read_params, token_of
 from mlportal.mlflow_api.shapes import milliseconds, number, pairs
@@ -42,8 +42,7 @@ def create(call: Call) -> Json:
     else:
         experiment = call.experiment()
         run = call.run(run_id, "experiment") if run_id else None
-    if experiment.archived_at is not None:
-        raise invalid(f"The experiment {experiment.pk} must be in the 'active' state. Current state is deleted.")
+    active(experiment)
     experiment.workspace = call.workspace
     made = services.create_logged_model(
         experiment,

@@ -7,18 +7,21 @@ the run.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from threading import Lock
 from typing import Any, Final
 
 from django.db import connection
 
-KEY: Final = ("uid", "revision", "experiment__name", "created_by__username", "parent__uid")
-"""The run and its revision, and what it tells of other rows."""
+KEY: Final = ("pk", "uid", "revision", "experiment__name", "created_by__username", "parent__uid")
+"""The run and its revision, and what it tells of other rows. Its id alone is not enough: a run that is purged and then brought in
+again has it, and begins anew to count."""
 
 Key = tuple[Any, ...]
 MOST_BYTES: Final = 16_000_000
+OF_KEY: Final = 400  # bytes that each key takes, with its place
 
-_texts: dict[Key, bytes] = {}
+_texts: OrderedDict[Key, bytes] = OrderedDict()
 _lock: Final = Lock()
 _bytes = 0
 
@@ -36,6 +39,6 @@ def remember(key: Key, text: bytes) -> None:
         if key in _texts:
             return
         _texts[key] = text
-        _bytes += len(text)
+        _bytes += len(text) + OF_KEY
         while _bytes > MOST_BYTES:
-            _bytes -= len(_texts.pop(next(iter(_texts))))
+            _bytes -= len(_texts.popitem(last=False)[1]) + OF_KEY

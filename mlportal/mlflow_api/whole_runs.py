@@ -34,7 +34,7 @@ def runs_json(keys: Sequence[int]) -> list[orjson.Fragment]:
 def _runs_json(keys: Sequence[int]) -> Iterable[orjson.Fragment]:
     """In a query for each kind, those of a message together. Plain tuples: a thousand runs have ten thousand values."""
     rows, datasets, used = together(*((text, [among(keys)]) for text in _of_each()))
-    own = _own_of({key: tuple(told_by) for key, *told_by in rows})
+    own = _own_of({row[0]: row for row in rows})
     inputs, uses = _inputs(datasets), logged_models.uses_json(used)
     for key in keys:
         if key in own:
@@ -101,7 +101,7 @@ def _inputs(rows: Rows) -> dict[int, list[Json]]:
 def _of_each() -> list[str]:
     datasets = LoggedDataset.objects.filter(Among("run_id")).order_by("pk")
     return [
-        text_of(Run.objects.filter(Among("pk")).order_by().values_list("pk", *told.KEY)),
+        text_of(Run.objects.filter(Among("pk")).order_by().values_list(*told.KEY)),
         text_of(datasets.values_list("run_id", "tags", *DATASET)),
         logged_models.uses_of_runs(),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -62,7 +63,7 @@ def read(shape: orjson.Fragment) -> Json:
 
 
 def is_remembered(run: Run) -> bool:
-    return any(uid == run.uid for uid, *_ in told._texts)
+    return any(run.uid in key for key in told._texts)
 
 
 def one(name: str, value: float, step: int = 0, time: float = 1.0) -> Batch:
@@ -121,6 +122,14 @@ class TestRemembered:
         told._texts.clear()
         assert told_of(run) == after
 
+    def test_one_that_was_purged_and_brought_in_again(self, make_run: MakeRun) -> None:
+        first = make_run(params={"C": "1"})
+        assert told_of(first)["data"]["params"] == [{"key": "C", "value": "1"}]
+        uid, revision = first.uid, first.revision
+        first.delete()
+        again = make_run(uid=uid, revision=revision, params={"C": "2"})
+        assert told_of(again)["data"]["params"] == [{"key": "C", "value": "2"}]
+
     def test_what_may_be_undone_is_not_remembered(self, run: Run, owner: User) -> None:
         with pytest.raises(ZeroDivisionError), transaction.atomic():
             services.set_tags(run, {"team": "red"}, by=owner)
@@ -130,9 +139,9 @@ class TestRemembered:
 
     def test_what_was_told_first_is_forgotten_first(self, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
         runs = [make_run(params={"p": "x" * 1000}) for _ in range(4)]
-        monkeypatch.setattr(told, "_texts", {})
+        monkeypatch.setattr(told, "_texts", OrderedDict())
         monkeypatch.setattr(told, "_bytes", 0)
-        monkeypatch.setattr(told, "MOST_BYTES", 3500)
+        monkeypatch.setattr(told, "MOST_BYTES", 2 * (1600 + told.OF_KEY))
         shapes = [told_of(run) for run in runs]
         assert [is_remembered(run) for run in runs] == [False, False, True, True]
         assert [told_of(run) for run in runs] == shapes

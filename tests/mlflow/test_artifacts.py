@@ -77,6 +77,17 @@ def test_a_path_that_is_none_is_refused(api: Mlflow, run: str, portal: Portal, p
     assert paths(api, run) == [] and sorted(portal.home.rglob("*blobs*/*/*")) == before
 
 
+@pytest.mark.parametrize("name", ["%ff", "%c0%ae", "a%80/b"])
+def test_a_name_that_is_no_utf_8_is_refused(api: Mlflow, run: str, name: str) -> None:
+    url = api.url(f"mlflow-artifacts/artifacts/0/{run}/artifacts/{name}")
+    for method in ("PUT", "GET", "DELETE"):
+        refused(api.http.request(method, url, content=b"x" if method == "PUT" else None))
+    assert paths(api, run) == []
+    itself = f"0/{run}/artifacts/%EF%BF%BD"  # the character that stands for what cannot be read
+    assert api.put(itself, b"x").status_code == 200
+    assert api.http.delete(api.url(f"mlflow-artifacts/artifacts/{itself}")).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["", "x", "0", "0/%s", "0/%s/other/x", "%s/artifacts/x", "0/%2e%2e/0/%s/artifacts/x"])
 def test_outside_of_runs_there_is_nothing(api: Mlflow, run: str, path: str) -> None:
     assert api.put(path.replace("%s", run), b"x").status_code in (400, 404)

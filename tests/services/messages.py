@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
-from django.db import DataError, IntegrityError, ProgrammingError, connection, transaction
+from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from psycopg.pq import TransactionStatus
 
 from mlportal import postgresql
+from mlportal.mlflow_api import asgi
 from mlportal.statements import Each, Rows, Statement, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -193,3 +195,27 @@ def test_so_many_texts_are_known_and_no_more(monkeypatch: pytest.MonkeyPatch) ->
         for _ in range(2):
             assert together((f"SELECT {number}", [])) == [[(number,)]]
     assert len(prepared()) == 20
+
+
+def test_a_connection_that_was_closed_while_nobody_asked_is_replaced() -> None:
+    """As by a server that is started again: clients of MLflow are not told."""
+    assert asgi._run(words, writes=False) == []
+    pid = connection.connection.info.backend_pid
+    with psycopg.connect(connection.connection.info.dsn, password=connection.settings_dict["PASSWORD"]) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    asgi._local.worked_at -= 2 * asgi.IDLE_SECONDS
+    assert asgi._run(words, writes=False) == []
+    assert connection.connection.info.backend_pid != pid
+
+
+def test_what_gives_other_columns_since_a_migration_is_prepared_anew() -> None:
+    again: Statement = ("SELECT word FROM said", [])
+    say("a")
+    for _ in range(3):
+        assert together(again) == [[("a",)]]
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE said ALTER word TYPE varchar(9)")
+    with pytest.raises(NotSupportedError):
+        together(again)
+    for _ in range(3):
+        assert together(again) == [[("a",)]]
