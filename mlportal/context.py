@@ -13,5 +13,5 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     return {
         "workspace": workspace,
         "workspaces": Workspace.objects.visible_to(request.user),
-        "role": workspace.role_of(request.user) if workspace else None,
+        "role": getattr(request, "role", None) or (workspace.role_of(request.user) if workspace else None),
     }

@@ -103,14 +103,18 @@ def among_texts(texts: Iterable[str]) -> Any:
 
 
 class Among(Func):
-    """`is_among` of keys, for `filter`."""
+    """`is_among` of keys, for `filter`; without keys, for `text_of`."""
 
     output_field = BooleanField()
     template = is_among("%(expressions)s").replace("%s", "%%s")
 
+    def __init__(self, column: Any, keys: Iterable[int] | None = None) -> None:
+        super().__init__(column)
+        self._keys = KEYS if keys is None else among(keys)
+
     def as_sql(self, *args: Any, **extra: Any) -> Any:
         text, parameters = super().as_sql(*args, **extra)
-        return text, [*parameters, KEYS]
+        return text, [*parameters, self._keys]
 
 
 def text_of(rows: QuerySet[Any, Any]) -> str:

@@ -39,7 +39,7 @@ class Bulk(ApiView):
         wish = validated(BulkInput, request.data)
         if ("runs" in wish) == ("filter" in wish):
             raise BadInput("Name either `runs` or a `filter`.", field="runs")
-        runs: QuerySet[Run] = Run.objects.kept().visible_to(self.person).in_workspace(self.workspace)
+        runs: QuerySet[Run] = Run.objects.kept().visible_to(self.person, self.workspace)
         if "runs" in wish:
             runs = runs.filter(uid__in=wish["runs"])
         else:

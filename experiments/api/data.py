@@ -114,7 +114,7 @@ class DataFiles(ListView[DataFile]):
     def get_queryset(self) -> QuerySet[DataFile]:
         asked = PrefixQuery(data=self.request.query_params)
         asked.is_valid(raise_exception=True)
-        files = DataFile.objects.visible_to(self.person).in_workspace(self.workspace)
+        files = DataFile.objects.visible_to(self.person, self.workspace)
         return services.with_prefix(files, asked.validated_data["prefix"])
 
     @extend_schema(parameters=[PrefixQuery])

@@ -114,7 +114,7 @@ class DatasetSerializer(DatasetRowSerializer):
 
 
 def versions_of(view: ApiView) -> QuerySet[DatasetVersion]:
-    visible = DatasetVersion.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    visible = DatasetVersion.objects.visible_to(view.request.user, view.workspace)
     return visible.select_related("workspace", "created_by")
 
 
@@ -125,7 +125,7 @@ class Datasets(ListView[Dataset]):
     serializer_class = DatasetRowSerializer
 
     def get_queryset(self) -> QuerySet[Dataset]:
-        datasets = Dataset.objects.visible_to(self.person).in_workspace(self.workspace)
+        datasets = Dataset.objects.visible_to(self.person, self.workspace)
         newest = versions_of(self).defer("definition").order_by("-version")[:1]
         return datasets.prefetch_related(Prefetch("versions", newest, to_attr="newest"))
 
@@ -145,7 +145,7 @@ class DatasetDetail(DetailView[Dataset]):
 
     def get_object(self) -> Dataset:
         newest = versions_of(self).order_by("-version")[:1]
-        found = Dataset.objects.visible_to(self.person).in_workspace(self.workspace).select_related("workspace")
+        found = Dataset.objects.visible_to(self.person, self.workspace).select_related("workspace")
         return get_or_404(
             found.prefetch_related(Prefetch("versions", newest, to_attr="newest")), name=self.kwargs["name"]
         )
@@ -169,7 +169,7 @@ class Versions(ListView[DatasetVersion]):
     pagination_class = ByVersion
 
     def get_queryset(self) -> QuerySet[DatasetVersion]:
-        datasets = Dataset.objects.visible_to(self.person).in_workspace(self.workspace)
+        datasets = Dataset.objects.visible_to(self.person, self.workspace)
         dataset = get_or_404(datasets, name=self.kwargs["name"])
         return versions_of(self).filter(dataset=dataset).defer("definition")
 

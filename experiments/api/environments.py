@@ -131,11 +131,11 @@ def find_version(view: ApiView, name: str, version: int | None) -> EnvironmentVe
 
 
 def version_of(view: ApiView) -> EnvironmentVersion:
-    versions = EnvironmentVersion.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    versions = EnvironmentVersion.objects.visible_to(view.request.user, view.workspace)
     related = versions.select_related("environment__workspace", "created_by")
     return get_or_404(related, environment__name=view.kwargs["name"], version=view.kwargs["number"])
 
 
 def build_of(view: ApiView) -> EnvironmentBuild:
-    builds = EnvironmentBuild.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    builds = EnvironmentBuild.objects.visible_to(view.request.user, view.workspace)
     return get_or_404(builds.select_related("version__environment__workspace"), pk=view.kwargs["build"])

@@ -89,7 +89,7 @@ def wished(view: ApiView, request: Request) -> dict[str, Any]:
 
 
 def rules_of(view: ApiView) -> QuerySet[RetentionRule]:
-    rules = RetentionRule.objects.visible_to(view.person).in_workspace(view.workspace)
+    rules = RetentionRule.objects.visible_to(view.person, view.workspace)
     return rules.select_related("workspace", "experiment", "created_by")
 
 

@@ -49,7 +49,7 @@ def parent_of(view: ApiView, uid: str | None) -> Run | None:
     """The run that a new one is to be a child of; BadInput when the caller sees none of this uid here."""
     if uid is None:
         return None
-    visible = Run.objects.visible_to(view.asker).in_workspace(view.workspace).select_related("experiment", "workspace")
+    visible = Run.objects.visible_to(view.asker, view.workspace).select_related("experiment", "workspace")
     found = visible.filter(uid=uid).first()
     if found is None:
         raise BadInput("There is no such run in this workspace, or it is not yours to see.", field="parent")
@@ -66,15 +66,13 @@ class Runs(ListView[Run]):
         return [SignedInUser() if self.request.method == "POST" else SignedInUserOrRun()]
 
     def get_queryset(self) -> QuerySet[Run]:
-        return RunRowSerializer.prepared_rows(
-            Run.objects.kept().visible_to(self.asker).in_workspace(self.workspace), self.chosen
-        )
+        return RunRowSerializer.prepared_rows(Run.objects.kept().visible_to(self.asker, self.workspace), self.chosen)
 
     @extend_schema(request=SubmitInput, responses={201: RunSerializer})
     def post(self, request: Request, workspace: str) -> Response:
         """Submit a run."""
         wish = validated(SubmitInput, request.data)
-        snapshots = Snapshot.objects.visible_to(self.person).in_workspace(self.workspace)
+        snapshots = Snapshot.objects.visible_to(self.person, self.workspace)
         snapshot = snapshots.filter(uid=wish.pop("snapshot")).first()
         if snapshot is None:
             raise BadInput("There is no such snapshot in this workspace; upload the code first.", field="snapshot")

@@ -23,7 +23,7 @@ from mlportal.errors import BadInput, TooLarge
 
 def snapshot_of(view: ApiView) -> Snapshot:
     """The snapshot of the address, if the caller may see it and it is in the workspace of the address."""
-    rows = Snapshot.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    rows = Snapshot.objects.visible_to(view.request.user, view.workspace)
     return get_or_404(rows, uid=view.kwargs["uid"])
 
 

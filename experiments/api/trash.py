@@ -116,12 +116,12 @@ class Storage(ApiView):
 
 
 def purges_of(view: ApiView) -> QuerySet[Purge]:
-    return Purge.objects.visible_to(view.person).in_workspace(view.workspace).select_related("by")
+    return Purge.objects.visible_to(view.person, view.workspace).select_related("by")
 
 
 def named_runs(view: ApiView, uids: list[str]) -> list[Run]:
     """BadInput when the caller does not see one of them here."""
-    visible = Run.objects.visible_to(view.person).in_workspace(view.workspace).select_related("experiment", "workspace")
+    visible = Run.objects.visible_to(view.person, view.workspace).select_related("experiment", "workspace")
     found = list(visible.filter(uid__in=uids))
     if missing := sorted(set(uids) - {run.uid for run in found}):
         raise BadInput(f"There is no run {missing[0]} in this workspace.", field="runs", missing=missing)
@@ -129,7 +129,7 @@ def named_runs(view: ApiView, uids: list[str]) -> list[Run]:
 
 
 def named_experiments(view: ApiView, names: list[str]) -> list[Experiment]:
-    visible = Experiment.objects.visible_to(view.person).in_workspace(view.workspace).select_related("workspace")
+    visible = Experiment.objects.visible_to(view.person, view.workspace).select_related("workspace")
     found = list(visible.filter(name__in=names))
     if missing := sorted(set(names) - {experiment.name for experiment in found}):
         raise BadInput(

@@ -98,7 +98,7 @@ class SavedViewDetail(DetailView[SavedView]):
 
 
 def _views(view: ApiView) -> QuerySet[SavedView]:
-    visible = SavedView.objects.visible_to(view.person).in_workspace(view.workspace)
+    visible = SavedView.objects.visible_to(view.person, view.workspace)
     return visible.select_related("workspace", "experiment", "created_by")
 
 

@@ -11,9 +11,9 @@ from mlportal.access.querysets import WorkspaceScoped
 
 
 class ComputeTargetQuerySet(WorkspaceScoped["ComputeTarget"]):
-    def visible_to(self, principal: Any) -> Self:
+    def visible_to(self, principal: Any, workspace: Any = None) -> Self:
         """A workspace's own targets, and the shared ones for everybody who is signed in."""
-        own = super().visible_to(principal)
+        own = super().visible_to(principal, workspace)
         if principal.is_authenticated:
             return self.filter(Q(pk__in=own.values("pk")) | Q(workspace=None))
         return own

@@ -20,12 +20,12 @@ def new_model_uid() -> str:
 
 
 class LoggedModelQuerySet(WorkspaceScoped["LoggedModel"]):
-    def visible_to(self, principal: Any) -> "LoggedModelQuerySet":
+    def visible_to(self, principal: Any, workspace: Any = None) -> "LoggedModelQuerySet":
         """A run's token sees what is of its run and of that run's descendants; nobody what is being deleted for good."""
         there = self.filter(run__purge=None)
         if isinstance(principal, RunPrincipal):
-            return there.filter(run__in=Run.objects.visible_to(principal).values("pk"))
-        return super(LoggedModelQuerySet, there).visible_to(principal)
+            return there.filter(run__in=Run.objects.visible_to(principal, workspace).values("pk"))
+        return super(LoggedModelQuerySet, there).visible_to(principal, workspace)
 
     def kept(self) -> "LoggedModelQuerySet":
         """Neither deleted, nor of a run in the trash."""

@@ -13,12 +13,12 @@ from mlportal.uid import new_uid
 
 
 class SnapshotQuerySet(WorkspaceScoped["Snapshot"]):
-    def visible_to(self, principal: Any) -> Self:
+    def visible_to(self, principal: Any, workspace: Any = None) -> Self:
         """A running script's own code, too."""
         if isinstance(principal, RunPrincipal):
-            runs = apps.get_model("experiments", "Run").objects.visible_to(principal)
+            runs = apps.get_model("experiments", "Run").objects.visible_to(principal, workspace)
             return self.filter(pk__in=runs.values("snapshot"))
-        return super().visible_to(principal)
+        return super().visible_to(principal, workspace)
 
 
 class Snapshot(models.Model):

@@ -38,11 +38,12 @@ def from_now(seconds: float) -> Any:
 
 
 class RunQuerySet(WorkspaceScoped["Run"]):
-    def visible_to(self, principal: Any) -> Self:
+    def visible_to(self, principal: Any, workspace: Any = None) -> Self:
         there = self.filter(purge=None)  # what is deleted for good is gone for everybody, before its last row is
         if isinstance(principal, RunPrincipal):
+            there = there if workspace is None else there.in_workspace(workspace)
             return there.descending_from(principal.run_id)
-        return super(RunQuerySet, there).visible_to(principal)
+        return super(RunQuerySet, there).visible_to(principal, workspace)
 
     def descending_from(self, *pks: int) -> Self:
         """Of these rows: the runs with these keys, their children, theirs and so on."""

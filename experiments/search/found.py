@@ -13,18 +13,19 @@ from django.db.models.lookups import In
 from experiments.models import Metric, Parameter, Run, Tag
 from experiments.models.expressions import Beginning, InGathered, Unindexed
 from experiments.status import RunStatus
+from mlportal.statements import Among
 
-from .attributes import ATTRIBUTES, attribute_named, value_of
+from .attributes import ATTRIBUTES, INDEXED, attribute_named, value_of
 from .best import column_of
 from .conditions import KINDS, MODELS, Conditions, asks_values, having, is_rare, required
 from .grammar import Condition, Field, Order, parse_filter, parse_order
-from .planned import KNOWS_BETTER, listed, planned
+from .planned import KNOWS_BETTER, planned
 from .tokens import BadSearch
-from .walking import STEPS, first_of
+from .walking import first_of
 from .words import is_search, with_words
 
-FEW: Final = 5000  # runs that are looked at one by one
-RARE: Final = 6 * FEW  # values that are gathered sooner than looked for in one run after the other
+FEW: Final = 2000  # runs that are looked at one by one
+RARE: Final = 15 * FEW  # values that are gathered sooner than looked for in one run after the other
 _ORDERED_BY: Final = ("attribute", "metric", "param", "tag")
 
 
@@ -144,7 +145,7 @@ class Found:
         if self.is_counted:
             if not orders:
                 return sorted(self._first, reverse=True)[start:stop]
-            return list(_sorted(Run.objects.filter(pk__in=listed(self._first)), orders)[start:stop])
+            return list(_sorted(Run.objects.filter(Among("pk", self._first)), orders)[start:stop])
         if stop is not None and (near := self._near(orders, stop)) is not None:
             return near[start:]
         if not orders:
@@ -157,17 +158,18 @@ class Found:
         """The first of them when they are near the beginning of their order, as they mostly are; else None."""
         few = self._runs(few=True)
         if not orders:
-            return first_of(self._scope.order_by("-pk").values_list("pk", flat=True), few, stop, STEPS)
+            return first_of(self._scope.order_by("-pk").values_list("pk", flat=True), few, stop)
         if len(orders) > 1:
             return None
         if orders[0].field.kind != "attribute":
             for part in self._parts(orders[0]):
                 if part.exists():
-                    return first_of(part.values_list("run_id", flat=True), few, stop, STEPS)
+                    return first_of(part.values_list("run_id", flat=True), few, stop)
             return self._near([], stop)
+        if orders[0].field.key in INDEXED:
+            return first_of(_by_index(self._scope, orders[0]), few, stop)
         if (self._is_common or KNOWS_BETTER) and asks_values(self._wanted.condition):
-            steps = (sum(STEPS),) if KNOWS_BETTER else STEPS[:1]  # all are sorted for each step
-            return first_of(_sorted(self._scope, orders), few, stop, steps)
+            return first_of(_sorted(self._scope, orders), few, stop)
         return None  # what is asked of the runs alone is asked while they are sorted
 
     def _parts(self, order: Order) -> list[QuerySet[Any]]:
@@ -211,6 +213,13 @@ def _is_same(one: Field, other: Field) -> bool:
     if (one.kind, one.key) != (other.kind, other.key):
         return False
     return one.kind != "metric" or column_of(one) == column_of(other)
+
+
+def _by_index(runs: QuerySet[Run], order: Order) -> QuerySet[Run, int]:
+    """Those that have a value of one of INDEXED, as the index has them: it begins with the experiment."""
+    by = F("by").desc() if order.descending else F("by").asc()
+    valued = runs.alias(by=value_of(order.field.key)).filter(by__isnull=False)
+    return valued.order_by(by, "-pk").values_list("pk", flat=True)
 
 
 def _sorted(runs: QuerySet[Run], orders: Sequence[Order]) -> QuerySet[Run, int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models.expressions import RawSQL
 
 _SETTINGS: Final = {
     # By its default, made for turning disks, every row of runs is read, which takes twice as long as to read their index.
@@ -26,19 +26,20 @@ _SETTING: Final = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)"
 KNOWS_BETTER: Final = connection.vendor == "postgresql"
 
 
+_is_planned: Final = ContextVar("is_planned", default=False)
+
+
 @contextmanager
 def planned() -> Iterator[None]:
     """What is asked inside is planned so; a transaction there, and nothing on SQLite."""
-    if connection.vendor != "postgresql":
+    if connection.vendor != "postgresql" or _is_planned.get():
         yield
         return
-    with transaction.atomic(savepoint=False):
-        with connection.cursor() as cursor:
-            cursor.execute(_SETTING)
-        yield
-
-
-def listed(keys: Iterable[int]) -> RawSQL:
-    """Keys that came from the database, for `__in`: in the text, for thousands of parameters take longer than the query."""
-    text = ",".join(str(int(key)) for key in keys)
-    return RawSQL(f"SELECT unnest('{{{text}}}'::bigint[])" if connection.vendor == "postgresql" else text, [])
+    before = _is_planned.set(True)
+    try:
+        with transaction.atomic(savepoint=False):
+            with connection.cursor() as cursor:
+                cursor.execute(_SETTING)
+            yield
+    finally:
+        _is_planned.reset(before)

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Value
 
-from experiments.models import Metric, Parameter, Run, Tag
+from experiments.models import Metric, Run
+from mlportal.statements import Among
 
 from .conditions import MODELS
 from .grammar import Field
 
 LOOKED_AT: Final = 200  # runs: what an experiment logged a thousand runs ago is no column of today
 MOST_NAMES: Final = 300
+_LOGGED: Final = {"metric": Metric, **MODELS}
 
 
 class Names:
@@ -29,24 +31,34 @@ class Names:
         return list(self._runs.order_by("-pk").values_list("pk", flat=True)[:LOOKED_AT])
 
     @cached_property
+    def _by_kind(self) -> dict[str, list[str]]:
+        metrics, *others = (
+            model.objects.filter(Among("run_id", self.newest))
+            .order_by()
+            .values_list(Value(kind), "name")
+            .annotate(runs=Count("pk"))
+            for kind, model in _LOGGED.items()
+        )
+        found: dict[str, list[str]] = {kind: [] for kind in _LOGGED}
+        for kind, name, _ in sorted(metrics.union(*others, all=True), key=lambda row: (-row[2], row[1])):
+            found[kind].append(name)
+        return {kind: names[:MOST_NAMES] for kind, names in found.items()}
+
+    @property
     def metric(self) -> list[str]:
-        return self._counted(Metric)
+        return self._by_kind["metric"]
 
-    @cached_property
+    @property
     def param(self) -> list[str]:
-        return self._counted(Parameter)
+        return self._by_kind["param"]
 
-    @cached_property
+    @property
     def tag(self) -> list[str]:
-        return self._counted(Tag)
+        return self._by_kind["tag"]
 
     @property
     def fields(self) -> list[Field]:
-        return [Field(kind, name) for kind in ("metric", "param", "tag") for name in getattr(self, kind)]
-
-    def _counted(self, model: type[Metric | Parameter | Tag]) -> list[str]:
-        rows = model.objects.filter(run__in=self.newest).order_by().values_list("name").annotate(runs=Count("pk"))
-        return [name for name, _ in sorted(rows, key=lambda row: (-row[1], row[0]))[:MOST_NAMES]]
+        return [Field(kind, name) for kind, names in self._by_kind.items() for name in names]
 
 
 class Numbers(NamedTuple):
@@ -67,14 +79,14 @@ def values_of(keys: Sequence[int], fields: Iterable[Field]) -> Values:
         by_kind.setdefault(one.kind, set()).add(one.key)
     found: Values = {}
     if names := by_kind.get("metric"):
-        metrics = Metric.objects.filter(run__in=keys, name__in=names).order_by()
+        metrics = Metric.objects.filter(Among("run_id", keys), name__in=names).order_by()
         for run, name, last, is_nan, least, most in metrics.values_list(
             "run_id", "name", "last", "last_is_nan", "least", "most"
         ):
             found[run, "metric", name] = Numbers(math.nan if is_nan else last, least, most)
     for kind, model in MODELS.items():
         if names := by_kind.get(kind):
-            texts = model.objects.filter(run__in=keys, name__in=names).order_by()
+            texts = model.objects.filter(Among("run_id", keys), name__in=names).order_by()
             for run, name, text in texts.values_list("run_id", "name", "value"):
                 found[run, kind, name] = text or ""
     return found

@@ -72,7 +72,7 @@ def restore_runs(workspace: Workspace, runs: Sequence[Run], *, by: User) -> int:
 
 def undo_trash(workspace: Workspace, at: datetime, *, by: User) -> int:
     """Bring back what this person put in the trash at that moment, as far as it is still there; how many came back."""
-    went = Run.objects.visible_to(by).in_workspace(workspace).trashed().filter(deleted_at=at, deleted_by=by)
+    went = Run.objects.visible_to(by, workspace).trashed().filter(deleted_at=at, deleted_by=by)
     return restore_runs(workspace, list(went), by=by)
 
 

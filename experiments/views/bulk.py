@@ -23,7 +23,7 @@ NAMED = 5  # of those to which it could not be done
 def bulk(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     """Of the runs that are named, or with `all` of those that the table's address finds."""
     form = {name: text.replace("\0", "") for name, text in request.POST.items() if isinstance(text, str)}
-    runs = Run.objects.kept().visible_to(request.user).in_workspace(request.workspace)
+    runs = Run.objects.kept().visible_to(request.user, request.workspace)
     action, tag = form.get("action", ""), form.get("tag", "").strip()
     try:
         if form.get("all"):
@@ -71,7 +71,7 @@ def _runs(count: int) -> str:
 def _experiment(request: WorkspaceRequest, form: dict[str, str]) -> Experiment | None:
     if not form.get("experiment"):
         return None
-    here = Experiment.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = Experiment.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here, name=form["experiment"])
 
 

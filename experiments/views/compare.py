@@ -109,7 +109,7 @@ def _family(request: WorkspaceRequest) -> list[str]:
     if request.GET.get("runs"):
         return []
     if name := request.GET.get("experiment", "").replace("\0", ""):
-        experiments = Experiment.objects.visible_to(request.user).in_workspace(request.workspace)
+        experiments = Experiment.objects.visible_to(request.user, request.workspace)
         experiment = get_object_or_404(experiments.select_related("workspace"), name=name)
         return comparing.newest_of(experiment, by=request.user)
     if uid := request.GET.get("parent", "").replace("\0", ""):

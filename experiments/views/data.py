@@ -22,7 +22,7 @@ from mlportal.pages.paging import page_of
 def files(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     """`?folder=` shows what is in it."""
     folder = request.GET.get("folder", "").replace("\0", "").strip("/")
-    found = DataFile.objects.visible_to(request.user).in_workspace(request.workspace).filter(folder=folder)
+    found = DataFile.objects.visible_to(request.user, request.workspace).filter(folder=folder)
     page = page_of(request, found.select_related("updated_by"))
     folders = services.folders_in(request.workspace, folder) if page.number == 1 else []
     get_token(request)  # the page's script posts to the API
@@ -60,7 +60,7 @@ def make_dataset(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     """A dataset of all files of a folder, by their names in it; a name that is there gets a new version."""
     folder = request.POST.get("folder", "").replace("\0", "")
     below = f"{folder}/" if folder else ""
-    here = DataFile.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = DataFile.objects.visible_to(request.user, request.workspace)
     chosen = services.with_prefix(here, below).values_list("path", "blob", "size")
     entries = [services.Named(path[len(below) :], blob, size) for path, blob, size in chosen]
     name = request.POST.get("name", "").strip()

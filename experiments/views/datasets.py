@@ -21,7 +21,7 @@ SHOWN_VERSIONS = 100
 @require_safe
 @workspace_view
 def datasets(request: WorkspaceRequest, workspace: str) -> HttpResponse:
-    found = Dataset.objects.visible_to(request.user).in_workspace(request.workspace)
+    found = Dataset.objects.visible_to(request.user, request.workspace)
     text = search_text(request)
     if text:
         found = found.filter(name__icontains=text)
@@ -45,7 +45,7 @@ def datasets(request: WorkspaceRequest, workspace: str) -> HttpResponse:
 @workspace_view
 def dataset(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
     """Its latest version."""
-    found = get_object_or_404(Dataset.objects.visible_to(request.user).in_workspace(request.workspace), name=name)
+    found = get_object_or_404(Dataset.objects.visible_to(request.user, request.workspace), name=name)
     return _shown(request, found.versions.select_related("workspace", "created_by", "dataset").order_by("-version")[0])
 
 
@@ -53,14 +53,14 @@ def dataset(request: WorkspaceRequest, workspace: str, name: str) -> HttpRespons
 @workspace_view
 def version(request: WorkspaceRequest, workspace: str, uid: str) -> HttpResponse:
     """Any version, those whose name was deleted too."""
-    versions = DatasetVersion.objects.visible_to(request.user).in_workspace(request.workspace)
+    versions = DatasetVersion.objects.visible_to(request.user, request.workspace)
     return _shown(request, get_object_or_404(versions.select_related("workspace", "created_by", "dataset"), uid=uid))
 
 
 @require_POST
 @workspace_view
 def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    here = Dataset.objects.visible_to(request.user).in_workspace(request.workspace).select_related("workspace")
+    here = Dataset.objects.visible_to(request.user, request.workspace).select_related("workspace")
     found = get_object_or_404(here, name=name)
     try:
         services.delete_dataset(found, by=request.user)

@@ -183,12 +183,12 @@ def _start_of(request: WorkspaceRequest) -> dict[str, Any]:
 
 
 def _environment(request: WorkspaceRequest, name: str) -> Environment:
-    here = Environment.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = Environment.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here.select_related("workspace"), name=name)
 
 
 def _build(request: WorkspaceRequest, pk: int) -> EnvironmentBuild:
-    here = EnvironmentBuild.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = EnvironmentBuild.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here.select_related("version__environment__workspace"), pk=pk)
 
 

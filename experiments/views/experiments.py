@@ -24,7 +24,7 @@ RECENT = 12
 @workspace_view
 def experiments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     """Those of a folder and the folders in it; a search finds them wherever they are below it."""
-    found = Experiment.objects.visible_to(request.user).in_workspace(request.workspace)
+    found = Experiment.objects.visible_to(request.user, request.workspace)
     archived = "1" if request.GET.get("archived") else ""
     found = found.filter(archived_at__isnull=not archived)
     folder = folder_of(request.GET.get("folder", "").replace("\0", ""))
@@ -126,7 +126,7 @@ def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse
 
 
 def _experiment(request: WorkspaceRequest, name: str) -> Experiment:
-    here = Experiment.objects.visible_to(request.user).in_workspace(request.workspace).select_related("workspace")
+    here = Experiment.objects.visible_to(request.user, request.workspace).select_related("workspace")
     return get_object_or_404(here, name=name)
 
 

@@ -26,7 +26,7 @@ FORMATS: dict[str, tuple[Callable[..., Iterator[bytes]], str]] = {
 def export(request: WorkspaceRequest, workspace: str, kind: str, name: str = "") -> HttpResponseBase:
     if kind not in FORMATS:
         raise Http404
-    here = Experiment.objects.visible_to(request.user).in_workspace(request.workspace).select_related("workspace")
+    here = Experiment.objects.visible_to(request.user, request.workspace).select_related("workspace")
     table = RunsTable(request, get_object_or_404(here, name=name) if name else None)
     if table.error:
         raise table.error

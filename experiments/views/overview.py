@@ -22,7 +22,7 @@ EXAMPLES = {
 @require_safe
 @workspace_view
 def overview(request: WorkspaceRequest, workspace: str) -> HttpResponse:
-    runs = Run.objects.kept().visible_to(request.user).in_workspace(request.workspace)
+    runs = Run.objects.kept().visible_to(request.user, request.workspace)
     rows = runs.select_related("experiment", "workspace", "created_by")
     parents = rows.filter(parent=None)  # children are on the page of theirs
     active = list(parents.filter(status__in=RUN_ACTIVE)[: LATEST * 2])
@@ -43,7 +43,7 @@ def overview(request: WorkspaceRequest, workspace: str) -> HttpResponse:
         "total": total,
         "completed": completed,
         "failed": by_status.get(RunStatus.FAILED, 0),
-        "experiment_count": Experiment.objects.visible_to(request.user).in_workspace(request.workspace).count(),
+        "experiment_count": Experiment.objects.visible_to(request.user, request.workspace).count(),
         "model_count": models,
         "deployment_count": deployments,
         "may_submit": request.role.includes(Role.CONTRIBUTOR),

@@ -62,7 +62,7 @@ def apply(request: WorkspaceRequest, workspace: str, pk: int) -> HttpResponse:
 
 
 def _rules(request: WorkspaceRequest) -> QuerySet[RetentionRule]:
-    visible = RetentionRule.objects.visible_to(request.user).in_workspace(request.workspace)
+    visible = RetentionRule.objects.visible_to(request.user, request.workspace)
     return visible.select_related("workspace", "experiment", "created_by")
 
 
@@ -106,7 +106,7 @@ def _save(request: WorkspaceRequest, found: RetentionRule | None, place: Experim
 
 
 def _experiments(request: WorkspaceRequest) -> QuerySet[Experiment]:
-    return Experiment.objects.visible_to(request.user).in_workspace(request.workspace).order_by("name")
+    return Experiment.objects.visible_to(request.user, request.workspace).order_by("name")
 
 
 def _place(request: WorkspaceRequest, name: str) -> Experiment | None:

@@ -66,7 +66,7 @@ def children(request: WorkspaceRequest, workspace: str, uid: str) -> HttpRespons
 @workspace_view
 def snapshot_file(request: WorkspaceRequest, workspace: str, uid: str) -> StreamingHttpResponse:
     """A file of a snapshot (`?path=`) as plain text: whatever it is, no browser runs it."""
-    snapshots = Snapshot.objects.visible_to(request.user).in_workspace(request.workspace)
+    snapshots = Snapshot.objects.visible_to(request.user, request.workspace)
     snapshot = get_object_or_404(snapshots, uid=uid)
     path = request.GET.get("path", "")
     found = next(((digest, size) for name, digest, size in snapshot.entries if name == path), None)
@@ -80,7 +80,7 @@ def snapshot_file(request: WorkspaceRequest, workspace: str, uid: str) -> Stream
 
 
 def _run(request: WorkspaceRequest, uid: str) -> Run:
-    runs = Run.objects.visible_to(request.user).in_workspace(request.workspace)
+    runs = Run.objects.visible_to(request.user, request.workspace)
     related = ("workspace", "experiment", "snapshot", "environment_version__environment", "compute_target")
     people = ("created_by", "deleted_by", "rerun_of__experiment", "parent__experiment", "parent__workspace", "build")
     events = Prefetch("events", RunEvent.objects.select_related("actor"))

@@ -23,7 +23,7 @@ def open_view(request: WorkspaceRequest, workspace: str, uid: str) -> HttpRespon
 @workspace_view
 def save(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     name = _text(request, "experiment")
-    experiments = Experiment.objects.visible_to(request.user).in_workspace(request.workspace)
+    experiments = Experiment.objects.visible_to(request.user, request.workspace)
     experiment = get_object_or_404(experiments.select_related("workspace"), name=name) if name else None
     try:
         view = services.save_view(
@@ -77,7 +77,7 @@ def table_of(view: SavedView) -> str:
 
 
 def _view(request: WorkspaceRequest, uid: str) -> SavedView:
-    here = SavedView.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = SavedView.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here.select_related("workspace", "experiment__workspace"), uid=uid)
 
 

@@ -69,7 +69,7 @@ def _clone(request: WorkspaceRequest, workspace: Workspace) -> Run | None:
     uid = request.GET.get("clone")
     if not uid:
         return None
-    runs = Run.objects.visible_to(request.user).in_workspace(workspace)
+    runs = Run.objects.visible_to(request.user, workspace)
     related = runs.select_related("experiment", "snapshot", "environment_version__environment", "compute_target")
     return get_object_or_404(related.prefetch_related("tags", "inputs__dataset_version"), uid=uid)
 
@@ -94,7 +94,7 @@ def _environments(request: WorkspaceRequest, workspace: Workspace) -> list[dict[
 
 def _datasets(request: WorkspaceRequest, workspace: Workspace, clone: Run | None) -> list[dict[str, str]]:
     """The latest version of each dataset, the newest first, and those that the clone was given."""
-    versions = DatasetVersion.objects.visible_to(request.user).in_workspace(workspace)
+    versions = DatasetVersion.objects.visible_to(request.user, workspace)
     latest = versions.filter(version=F("dataset__last_version")).defer("definition").order_by("-pk")
     given = [one.dataset_version for one in clone.inputs.all()] if clone else []
     found = [*latest[:OFFERED_DATASETS], *given]
@@ -102,13 +102,13 @@ def _datasets(request: WorkspaceRequest, workspace: Workspace, clone: Run | None
 
 
 def _experiments(request: WorkspaceRequest, workspace: Workspace) -> list[str]:
-    found = Experiment.objects.visible_to(request.user).in_workspace(workspace).filter(archived_at=None)
+    found = Experiment.objects.visible_to(request.user, workspace).filter(archived_at=None)
     return list(found.order_by("-pk").values_list("name", flat=True)[:OFFERED_EXPERIMENTS])
 
 
 def _last_used(request: WorkspaceRequest, workspace: Workspace, field: str) -> str:
     """The experiment or target that this person submitted to last."""
-    runs = Run.objects.visible_to(request.user).in_workspace(workspace).filter(created_by=request.user.pk)
+    runs = Run.objects.visible_to(request.user, workspace).filter(created_by=request.user.pk)
     return runs.exclude(compute_target=None).values_list(field, flat=True).first() or ""
 
 

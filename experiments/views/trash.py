@@ -159,7 +159,7 @@ def moment_in_address(at: datetime) -> int:
 
 
 def _run(request: WorkspaceRequest, uid: str) -> Run:
-    here = Run.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = Run.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here.select_related("workspace", "experiment__workspace"), uid=uid)
 
 

@@ -29,13 +29,13 @@ class User(AbstractUser):
 class WorkspaceQuerySet(WorkspaceScoped["Workspace"]):
     workspace_path = "pk"
 
-    def visible_to(self, principal: Any) -> Self:
+    def visible_to(self, principal: Any, workspace: Any = None) -> Self:
         """A running script's own, too: the few endpoints that are open to it look for rows in there."""
         from mlportal.access.principals import RunPrincipal
 
         if isinstance(principal, RunPrincipal):
             return self.filter(pk=principal.workspace_id)
-        return super().visible_to(principal)
+        return super().visible_to(principal, workspace)
 
 
 class Workspace(models.Model):

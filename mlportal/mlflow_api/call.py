@@ -95,7 +95,7 @@ class Call:
     def run(self, run_id: str | None = None, *related: str) -> Run:
         """The run, if the caller may see it here. Its workspace is at hand."""
         run_id = run_id or self.run_id()
-        visible = Run.objects.visible_to(self.by).filter(workspace=self.workspace, uid=run_id)
+        visible = Run.objects.visible_to(self.by, self.workspace).filter(uid=run_id)
         found = (visible.select_related(*related) if related else visible).first()
         if found is None:
             raise not_there(f"Run with id={run_id[:100]} not found")

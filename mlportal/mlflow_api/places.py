@@ -94,7 +94,7 @@ def _below(parts: list[str]) -> str:
 def _version(call: Call, key: str, number: str) -> ModelVersion:
     found = None
     if all(text.isascii() and text.isdigit() and len(text) < 10 for text in (key, number)):
-        visible = ModelVersion.objects.visible_to(call.by).in_workspace(call.workspace)
+        visible = ModelVersion.objects.visible_to(call.by, call.workspace)
         found = visible.select_related("model__workspace").filter(model=int(key), version=int(number)).first()
     if found is None:
         raise not_there(f"There is no registered model version at models/{key[:20]}/{number[:20]}")

@@ -19,7 +19,7 @@ def find(call: Call) -> RegisteredModel:
 
 
 def models_of(call: Call) -> QuerySet[RegisteredModel]:
-    models = RegisteredModel.objects.visible_to(call.by).in_workspace(call.workspace)
+    models = RegisteredModel.objects.visible_to(call.by, call.workspace)
     return models.select_related("workspace")
 
 

@@ -209,7 +209,7 @@ def _parent(call: Call, run_id: str) -> Run | None:
         return Run.objects.select_related("experiment", "workspace").get(pk=call.by.run_id)
     if not run_id:
         return None
-    visible = Run.objects.visible_to(call.by).filter(workspace=call.workspace, uid=run_id[:32], deleted_at=None)
+    visible = Run.objects.visible_to(call.by, call.workspace).filter(uid=run_id[:32], deleted_at=None)
     return visible.select_related("experiment", "workspace").first()
 
 

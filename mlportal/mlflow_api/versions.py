@@ -86,7 +86,7 @@ def search(call: Call) -> Json:
             f"Invalid value for request parameter max_results. It must be between 1 and {MAX_RESULTS}, not {most}"
         )
     start = offset_of(call.text("page_token", required=False))
-    there = _related(ModelVersion.objects.visible_to(call.by).in_workspace(call.workspace))
+    there = _related(ModelVersion.objects.visible_to(call.by, call.workspace))
     found = search_versions(there, call.text("filter", required=False), call.texts("order_by"))
     page = list(found[start : start + most + 1])
     shape: Json = {}
@@ -172,7 +172,7 @@ def _register(call: Call, model: RegisteredModel, source: str, model_id: str, ru
         logged = logged_models.find(call, model_id or (named[1] if named else ""))
         return services.register_logged_model(logged, name=model.name, by=call.by, **about)
     if other := _OTHER.fullmatch(source):
-        rows = ModelVersion.objects.visible_to(call.by).in_workspace(call.workspace)
+        rows = ModelVersion.objects.visible_to(call.by, call.workspace)
         found = rows.filter(model__name=other[1], version=int(other[2])).select_related("model__workspace").first()
         if found is None:
             raise not_there(f"Model Version (name={other[1]}, version={other[2]}) not found")

@@ -199,7 +199,7 @@ class Score(ApiView):
 
 
 def deployments_of(view: ApiView) -> QuerySet[Deployment]:
-    rows = Deployment.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    rows = Deployment.objects.visible_to(view.request.user, view.workspace)
     related = rows.select_related(
         "workspace",
         "revision__environment_version__environment",
@@ -220,7 +220,7 @@ def deployment_of(view: ApiView) -> Deployment:
 
 def find_version(view: ApiView, model: str, number: int | None) -> ModelVersion:
     """The version of that number, the latest for None; BadInput when there is none."""
-    versions = ModelVersion.objects.visible_to(view.request.user).in_workspace(view.workspace).filter(model__name=model)
+    versions = ModelVersion.objects.visible_to(view.request.user, view.workspace).filter(model__name=model)
     found = versions.select_related("model__workspace").filter(**({"version": number} if number else {})).first()
     if found is None:
         raise BadInput(
@@ -235,7 +235,7 @@ def find_inference(view: ApiView, wish: Mapping[str, Any] | None) -> services.In
         return services.NO_INFERENCE
     snapshot = environment = None
     if wish["snapshot"] is not None:
-        here = Snapshot.objects.visible_to(view.request.user).in_workspace(view.workspace)
+        here = Snapshot.objects.visible_to(view.request.user, view.workspace)
         snapshot = here.filter(uid=wish["snapshot"]).first()
         if snapshot is None:
             raise BadInput("There is no such snapshot in this workspace.", field="inference.snapshot")

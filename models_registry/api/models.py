@@ -53,7 +53,7 @@ class Models(ListView[RegisteredModel]):
         if sum(named) != 1 or (uid is None) is not (path is None):
             raise BadInput("Name a `run` and a `path` in it, a `logged_model`, or the `entries` of files.", field="run")
         if logged is not None:
-            found = LoggedModel.objects.visible_to(self.asker).in_workspace(self.workspace)
+            found = LoggedModel.objects.visible_to(self.asker, self.workspace)
             model = found.filter(uid=logged, deleted_at=None).select_related("run__workspace", "workspace").first()
             if model is None:
                 raise BadInput("There is no such logged model in this workspace.", field="logged_model")
@@ -63,7 +63,7 @@ class Models(ListView[RegisteredModel]):
                 raise NotAllowed("A run's token registers what is in its own runs; name a run and a path.")
             version = services.register_files(self.workspace, entries, **wish, by=self.asker)
         else:
-            run = Run.objects.visible_to(self.asker).in_workspace(self.workspace).filter(uid=uid).first()
+            run = Run.objects.visible_to(self.asker, self.workspace).filter(uid=uid).first()
             if run is None:
                 raise BadInput("There is no such run in this workspace.", field="run")
             version = services.register_model(run, path=path, **wish, by=self.asker)
@@ -187,13 +187,13 @@ class FileContent(ApiView):
 
 
 def models_of(view: ApiView) -> QuerySet[RegisteredModel]:
-    models = RegisteredModel.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    models = RegisteredModel.objects.visible_to(view.request.user, view.workspace)
     models = models.prefetch_related("aliases__version")
     return models.select_related("workspace", "created_by").annotate(version_count=Count("versions"))
 
 
 def versions_of(view: ApiView) -> QuerySet[ModelVersion]:
-    versions = ModelVersion.objects.visible_to(view.request.user).in_workspace(view.workspace)
+    versions = ModelVersion.objects.visible_to(view.request.user, view.workspace)
     related = versions.select_related(
         "model__workspace", "run", "logged_model", "environment_version__environment", "created_by"
     )

@@ -78,10 +78,10 @@ def stage(request: WorkspaceRequest, workspace: str, name: str, number: int) -> 
 
 
 def _model(request: WorkspaceRequest, name: str) -> RegisteredModel:
-    here = RegisteredModel.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = RegisteredModel.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here.select_related("workspace"), name=name)
 
 
 def _version(request: WorkspaceRequest, name: str, number: int) -> ModelVersion:
-    here = ModelVersion.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = ModelVersion.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here.select_related("model__workspace"), model__name=name, version=number)

@@ -7,7 +7,7 @@ from models_registry.models import ModelVersion
 
 
 def version_of(request: WorkspaceRequest, name: str, number: int) -> ModelVersion:
-    here = ModelVersion.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = ModelVersion.objects.visible_to(request.user, request.workspace)
     related = here.select_related(
         "model__workspace",
         "run__experiment",

@@ -49,7 +49,7 @@ def delete(request: WorkspaceRequest, workspace: str, name: str, number: int, go
 @require_POST
 @workspace_view
 def accept(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse:
-    rows = Deployment.objects.visible_to(request.user).in_workspace(request.workspace)
+    rows = Deployment.objects.visible_to(request.user, request.workspace)
     deployment = get_object_or_404(rows.select_related("workspace", "revision"), name=name)
     try:
         services.accept_changes(deployment, by=request.user)
@@ -72,5 +72,5 @@ def _excerpt(value: Any) -> str:
 
 
 def _version(request: WorkspaceRequest, name: str, number: int) -> ModelVersion:
-    here = ModelVersion.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = ModelVersion.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here.select_related("model__workspace"), model__name=name, version=number)

@@ -28,7 +28,7 @@ WORST_FIRST = {"dangerous": 0, "unknown": 1, "known": 2}
 @workspace_view
 def models(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     newest = ModelVersion.objects.filter(model=OuterRef("pk")).order_by("-version").values("pk")[:1]
-    rows = RegisteredModel.objects.visible_to(request.user).in_workspace(request.workspace)
+    rows = RegisteredModel.objects.visible_to(request.user, request.workspace)
     text = request.GET.get("q", "").strip()
     if text:
         rows = rows.filter(Q(name__icontains=text) | Q(description__icontains=text))
@@ -219,5 +219,5 @@ def _related(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
 
 
 def _model(request: WorkspaceRequest, name: str) -> RegisteredModel:
-    here = RegisteredModel.objects.visible_to(request.user).in_workspace(request.workspace)
+    here = RegisteredModel.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(here.select_related("workspace", "created_by"), name=name)

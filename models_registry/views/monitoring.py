@@ -169,5 +169,5 @@ def _bars(was: list[float], now: list[float]) -> list[dict[str, float]]:
 
 
 def _deployment(request: WorkspaceRequest, name: str) -> Deployment:
-    rows = Deployment.objects.visible_to(request.user).in_workspace(request.workspace)
+    rows = Deployment.objects.visible_to(request.user, request.workspace)
     return get_object_or_404(rows.select_related("workspace", "revision", "live_revision", "watch"), name=name)

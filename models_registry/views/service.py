@@ -15,7 +15,7 @@ def choices_of(found: Deployment) -> QuerySet[ModelVersion]:
 
 
 def deployments_of(request: WorkspaceRequest) -> QuerySet[Deployment]:
-    rows = Deployment.objects.visible_to(request.user).in_workspace(request.workspace)
+    rows = Deployment.objects.visible_to(request.user, request.workspace)
     related = rows.select_related("workspace", "revision", "live_revision", "candidate", "standby", "created_by")
     return related.prefetch_related("revision__parts__version__model__workspace", "drift_reports")
 

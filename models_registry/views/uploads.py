@@ -23,11 +23,11 @@ def new(request: WorkspaceRequest, workspace: str) -> HttpResponse:
     here = request.workspace
     require(Role.CONTRIBUTOR, here, request.user)
     get_token(request)  # the page's script posts to the API
-    versions = EnvironmentVersion.objects.visible_to(request.user).in_workspace(here).select_related("environment")
+    versions = EnvironmentVersion.objects.visible_to(request.user, here).select_related("environment")
     newest_first = versions.defer("definition", "lock", "notes").order_by(
         "environment__curated", "environment__name", "-version"
     )
-    models = RegisteredModel.objects.visible_to(request.user).in_workspace(here)
+    models = RegisteredModel.objects.visible_to(request.user, here)
     context = {
         "api": f"/api/v1/workspaces/{here.name}/",
         "model": models.filter(name=request.GET.get("model", "").replace("\0", "")).first(),

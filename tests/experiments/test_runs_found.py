@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from experiments.models import Run
-from experiments.search import Asked, BadSearch, Found, Wanted, found
+from experiments.search import Asked, BadSearch, Found, Wanted, found, walking
 from mlportal.access.models import User, Workspace
 from tests.conftest import MakeRun
 
@@ -110,7 +110,15 @@ def test_what_has_no_value_comes_last(runs: Any, order: str, expected: str) -> N
 
 
 def test_pages_put_together_are_the_whole(runs: Any) -> None:
-    for order in ("metrics.loss DESC", "params.kernel", "tags.team DESC", "name"):
+    for order in (
+        "metrics.loss DESC",
+        "params.kernel",
+        "tags.team DESC",
+        "name",
+        "duration DESC",
+        "start_time",
+        "status",
+    ):
         whole = names(runs, "", order)
         for size in (1, 2, 3):
             assert "".join(names(runs, "", order, start=at, stop=at + size) for at in range(0, 6, size)) == whole
@@ -177,7 +185,7 @@ def test_tables_read_the_index_that_is_made_for_them_and_no_row(
 ) -> None:
     """A column that `visible_to` asks for and the index lacks makes every table three times as slow."""
     run = make_run()
-    shown = Run.objects.kept().visible_to(owner).in_workspace(workspace).filter(experiment=run.experiment, parent=None)
+    shown = Run.objects.kept().visible_to(owner, workspace).filter(experiment=run.experiment, parent=None)
     for wanted in (shown.filter(status="Failed"), shown.order_by("name", "-pk"), shown.order_by("-pk")):
         if connection.vendor == "sqlite":
             plan = wanted.values("pk").explain()
@@ -196,13 +204,19 @@ def test_what_is_far_from_the_beginning_of_an_order_is_found(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(found, "FEW", 0)
-    monkeypatch.setattr(found, "STEPS", (2, 2))
+    monkeypatch.setattr(walking, "FIRST", 2)
+    monkeypatch.setattr(walking, "LOOKED_AT", 4)
     for number in range(8):
         kernel = "rbf" if number > 5 else "poly"
         make_run(
-            name=str(number), metrics={"loss": (0, number, 9)}, params={"kernel": kernel}, tags={"place": f"{number}"}
+            name=str(number),
+            metrics={"loss": (0, number, 9)},
+            params={"kernel": kernel},
+            tags={"place": f"{number}"},
+            started_at=f"2026-01-0{number + 1}T00:00:00Z",
+            ended_at=f"2026-02-{10 + 2 * number}T00:00:00Z",
         )
-    for order in ("metrics.loss", "tags.place", "name", "number"):
+    for order in ("metrics.loss", "tags.place", "name", "number", "start_time", "duration"):
         assert names(Run.objects.all(), "params.kernel = 'rbf'", order, stop=2) == "67"
         assert names(Run.objects.all(), "params.kernel = 'poly'", order, stop=2) == "01"
     assert names(Run.objects.all(), "metrics.loss > 5", "metrics.loss", stop=2) == "67"

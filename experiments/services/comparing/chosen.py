@@ -40,7 +40,7 @@ def compared_runs(workspace: Workspace, uids: Sequence[str], *, by: Any) -> Chos
 
 def shown_runs(workspace: Workspace, *, by: Any) -> RunQuerySet:
     """All that could be compared."""
-    return Run.objects.kept().visible_to(by).in_workspace(workspace)
+    return Run.objects.kept().visible_to(by, workspace)
 
 
 def newest_of(experiment: Experiment, *, by: Any) -> list[str]:

@@ -18,6 +18,7 @@ from experiments.search.conditions import MODELS
 from experiments.search.groups import Stats
 from experiments.search.values import Numbers, Values
 from mlportal.pages.wording import number_words
+from mlportal.statements import Among
 from mlportal.templatetags.portal import duration, moment
 
 CHIPS = 3  # of each kind
@@ -47,7 +48,7 @@ def chips_of(keys: Sequence[int]) -> Chips:
     found: dict[tuple[int, str], list[tuple[str, str]]] = {}
     for kind, model in MODELS.items():
         place = Window(RowNumber(), partition_by="run_id", order_by="name")
-        rows = model.objects.filter(run__in=keys).exclude(name__startswith="mlflow.").alias(place=place)
+        rows = model.objects.filter(Among("run_id", keys)).exclude(name__startswith="mlflow.").alias(place=place)
         for run, name, value in rows.filter(place__lte=CHIPS).order_by("name").values_list("run_id", "name", "value"):
             found.setdefault((run, kind), []).append((name, value or ""))
     return found

@@ -16,6 +16,7 @@ from django.utils.text import Truncator
 from experiments.models import Experiment, Run
 from experiments.search import LABELS, Field, values_of
 from mlportal.access.models import User
+from mlportal.statements import Among
 
 from .cells import Cell, Shown, cell_of, chips_of
 from .runs_table import RunsTable
@@ -52,7 +53,7 @@ class Row:
 def rows_of(table: RunsTable, keys: Sequence[int], columns: Sequence[Field]) -> list[Row]:
     """In the order of the keys, without their HTML: `draw` makes it of the columns that stay."""
     joined = [JOINED[column.key] for column in columns if column.kind == "attribute" and column.key in JOINED]
-    found: Any = Run.objects.filter(pk__in=keys).with_children_count().order_by()
+    found: Any = Run.objects.filter(Among("pk", keys)).with_children_count().order_by()
     found = found.only(*FIELDS, *(path[0] for path in joined))
     if joined:
         found = found.select_related(*("__".join(path) for path in joined))

@@ -60,7 +60,7 @@ class RunsTable:
 
     @cached_property
     def everything(self) -> RunQuerySet:
-        runs = Run.objects.kept().visible_to(self.request.user).in_workspace(self.request.workspace)
+        runs = Run.objects.kept().visible_to(self.request.user, self.request.workspace)
         return runs.filter(experiment=self.experiment) if self.experiment else runs
 
     @cached_property
@@ -80,9 +80,12 @@ class RunsTable:
     @property
     def scope(self) -> RunQuerySet:
         """Children are under their parents, unless somebody looks for one."""
+        return self.everything if self._is_flat else self.everything.filter(parent=self.parent)
+
+    @cached_property
+    def _is_flat(self) -> bool:
         wanted: Wanted = self.asked.wanted
-        flat = wanted.is_narrow or self.asked.group
-        return self.everything.filter(parent=self.parent) if self.parent or not flat else self.everything
+        return self.parent is None and bool(wanted.is_narrow or self.asked.group)
 
     @cached_property
     def found(self) -> Found:
@@ -115,8 +118,7 @@ class RunsTable:
             return tuple(self.names.fields[:DIFFERING])
         place = () if self.experiment else (Field("attribute", "experiment"),)
         # Of the runs that are listed: those of children that are not would be empty columns.
-        listed = Names(self.scope)
-        names = self.names if self.names.newest == listed.newest else listed
+        names = self.names if self._is_flat else Names(self.scope)
         metrics = (Field("metric", name) for name in names.metric[:COLUMNS])
         return (*place, *metrics, LABELS, Field("attribute", "duration"), Field("attribute", "created_at"))
 

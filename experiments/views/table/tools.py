@@ -67,14 +67,14 @@ class Tools:
     def experiment_names(self) -> list[str]:
         """Where runs can be moved to."""
         request = self._table.request
-        here = Experiment.objects.visible_to(request.user).in_workspace(request.workspace)
+        here = Experiment.objects.visible_to(request.user, request.workspace)
         return list(here.filter(archived_at=None).order_by("name").values_list("name", flat=True)[:MOST_EXPERIMENTS])
 
     @cached_property
     def views(self) -> list[SavedView]:
         """Those of this experiment, or of all runs."""
         request = self._table.request
-        here = SavedView.objects.visible_to(request.user).in_workspace(request.workspace)
+        here = SavedView.objects.visible_to(request.user, request.workspace)
         return list(here.filter(experiment=self._table.experiment).select_related("workspace")[:MOST_VIEWS])
 
     @cached_property
