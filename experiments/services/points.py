@@ -185,9 +185,11 @@ def _without_known(scalars: Mapping[str, Series], known: Mapping[str, tuple[int,
     """Only the points that are not there. Those after the last one, in the order of step and time, need no look."""
     kept = {}
     for name, series in scalars.items():
-        seen: set[tuple[int, float, bytes]] = set()
-        if name in known and not _is_later(series, known[name][2]):
-            seen = _there(known[name][0], series)
+        is_new = name not in known or _is_later(series, known[name][2])
+        if is_new and len(set(series.steps)) == len(series):
+            kept[name] = series
+            continue
+        seen = set() if is_new else _there(known[name][0], series)
         rows = list(zip(series.steps, series.times, _bits(series.values), strict=True))
         new = [index for index, row in enumerate(rows) if not (row in seen or seen.add(row))]  # type: ignore[func-returns-value]
         if len(new) == len(rows):
@@ -199,7 +201,7 @@ def _without_known(scalars: Mapping[str, Series], known: Mapping[str, tuple[int,
 
 def _is_later(series: Series, summary: Summary) -> bool:
     last = (summary.last_step or 0, summary.last_time or 0.0)
-    return min(zip(series.steps, series.times, strict=True)) > last
+    return min(series.steps) > last[0] or min(zip(series.steps, series.times, strict=True)) > last
 
 
 def _there(key: int, series: Series) -> set[tuple[int, float, bytes]]:

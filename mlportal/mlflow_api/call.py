@@ -79,7 +79,7 @@ class Call:
 
     def objects(self, name: str) -> list[dict[str, Any]]:
         found = self.items(name)
-        if not all(isinstance(item, dict) for item in found):
+        if not set(map(type, found)) <= {dict}:
             raise invalid(f"Invalid value for parameter '{name}' supplied: its items have to be objects.")
         return found
 

@@ -138,7 +138,7 @@ def log_inputs(call: Call, run: Run, items: Sequence[Json]) -> None:
 
 def points_of(call: Call, items: Sequence[Json]) -> list[ModelPoint]:
     """The numbers of a batch that were logged for a model."""
-    items = [item for item in items if item.get("model_id") not in (None, "")]
+    items = [item for item in items if "model_id" in item and item["model_id"] not in (None, "")]
     found = []
     for item, model in zip(items, _all_named(call, items, "metrics"), strict=True):
         ((name, series),) = read_metrics([item], "").items()
