@@ -49,7 +49,7 @@ bench: setup-dev  ## the figures of the main job and of the client
 	@short=0; for name in main_job sdk; do $(BIN)/python -m benchmarks.$$name || short=1; done; exit $$short
 
 bench-table: setup-dev  ## how long the table of 100,000 runs takes, by filter and order
-	@$(BIN)/python -m benchmarks.runs_table
+	@short=0; for store in sqlite postgresql; do $(BIN)/python -m benchmarks.runs_table 100000 $$store || short=1; done; exit $$short
 
 bench-tracking: setup-dev  ## the figures of tracking, beside `mlflow server`
 	@short=0; for name in tracking growth; do $(BIN)/python -m benchmarks.$$name || short=1; done; exit $$short

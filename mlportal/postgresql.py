@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
-from psycopg.pq import TransactionStatus
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 
 if TYPE_CHECKING:
     from mlportal.statements import Rows, Statement
@@ -25,6 +27,8 @@ RENEWED_AFTER: Final = (
 )
 _PLACE: Final = re.compile("%[s%]")
 _names: Final = count(1)
+_PLAIN: Final = frozenset({int, float, memoryview, str})
+_DONE: Final = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 
 
 class Prepared:
@@ -80,9 +84,11 @@ def ask(statements: Sequence[Statement], *, last: bool = False) -> list[Rows]:
     begins = not server.autocommit and server.info.transaction_status is TransactionStatus.IDLE
     ends = last and _is_whole(connection)
     message = [*(["BEGIN"] if begins else []), *texts, *(["COMMIT"] if ends else [])]
-    if begins:
-        server.autocommit = True  # else psycopg would begin it by a message of its own
     try:
+        if begins and ends and (name := _name_of(texts)) and _is_plain(statements[0][1]):
+            return [_execute(connection, name, statements[0][1])]  # a transaction by itself, without a word
+        if begins:
+            server.autocommit = True  # else psycopg would begin it by a message of its own
         with connection.cursor() as cursor:
             cursor.execute(";\n".join(message), [value for _, values in statements for value in values])
             results = [result.fetchall() if result.pgresult.nfields else [] for result in cursor.cursor.results()]
@@ -95,6 +101,31 @@ def ask(statements: Sequence[Statement], *, last: bool = False) -> list[Rows]:
     if ends:
         server.autocommit = False  # should something follow after all, then it is a transaction of its own
     return results[begins : begins + len(statements)]
+
+
+def _name_of(texts: Sequence[str]) -> str | None:
+    """Under which the only one is prepared."""
+    return texts[0].split()[1] if len(texts) == 1 and texts[0].startswith("EXECUTE ") else None
+
+
+def _is_plain(values: Sequence[Any]) -> bool:
+    """Whether each is sent as the text that it has in Python, or as its bytes."""
+    return _PLAIN.issuperset(map(type, values)) and not any(type(value) is str and "\0" in value for value in values)
+
+
+def _execute(connection: Any, name: str, values: Sequence[Any]) -> Rows:
+    """What is prepared under this name. psycopg's way to a text that the server parses again is half of a short call."""
+    given = [bytes(value) if type(value) is memoryview else str(value).encode() for value in values]
+    formats = [Format.BINARY if type(value) is memoryview else Format.TEXT for value in values]
+    server = connection.connection
+    with connection.wrap_database_errors:
+        result = server.pgconn.exec_prepared(name.encode(), given, formats)
+        if result.status not in _DONE:
+            raise error_from_result(result)
+        rows = Transformer(server)
+        rows.set_pgresult(result)
+        found: Rows = rows.load_rows(0, result.ntuples, tuple)
+        return found
 
 
 def _prepare(connection: Any, statements: Sequence[str]) -> None:

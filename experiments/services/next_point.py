@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from experiments.metrics import Batch, Series, pack
 from experiments.models import Run
-from experiments.services.points import CHUNKS, METRICS, RUNS, touched
+from experiments.services.points import CHUNKS, METRICS, RUNS, TOUCHED, touched
 from mlportal.statements import NOW, together
 
 BETWEEN_MERGES: Final = 32
@@ -24,17 +24,23 @@ _EXTREME: Final = ", ".join(
     for column, sign in (("least", "<"), ("most", ">"))
     for changed in (column, f"{column}_step")
 )
-_GROWS: Final = f"""\
+_GROWN: Final = f"""\
 UPDATE {METRICS} SET "count" = "count" + 1, last = %s, last_is_nan = FALSE, last_step = %s, last_time = %s, {_EXTREME},
-total = total + %s, updated_at = {NOW}
-WHERE run_id = (SELECT id FROM {RUNS} WHERE id = %s AND deleted_at IS NULL) AND name = %s
-AND (last_step, last_time) < (%s, %s) AND total BETWEEN -{LARGE} AND {LARGE}
+total = total + %s, updated_at = {NOW}"""
+_IS_USUAL: Final = f"""\
+name = %s AND (last_step, last_time) < (%s, %s) AND total BETWEEN -{LARGE} AND {LARGE}
 AND "count" %% {BETWEEN_MERGES} <> {BETWEEN_MERGES - 1}"""
 _CHUNK: Final = f'INSERT INTO {CHUNKS} (metric_id, first_step, "count", data)'
+_GROWS: Final = f"{_GROWN} WHERE run_id = (SELECT id FROM {RUNS} WHERE id = %s AND deleted_at IS NULL) AND {_IS_USUAL}"
 _STORED_THEN: Final = (
     f"{_CHUNK} SELECT id, %s, 1, %s FROM {METRICS} WHERE run_id = %s AND name = %s AND changes() = 1 RETURNING id"
 )
-_STORED_WITH: Final = f"WITH grown AS ({_GROWS} RETURNING id) {_CHUNK} SELECT id, %s, 1, %s FROM grown RETURNING id"
+# One statement, which is a transaction by itself. A metric is taken only after its run's row, for it is looked for by it; who
+# had to wait for either goes on from what is stored then.
+_STORED_WITH: Final = (
+    f"WITH run AS ({TOUCHED}), grown AS ({_GROWN} WHERE run_id = (SELECT id FROM run) AND {_IS_USUAL}"
+    f" RETURNING id) {_CHUNK} SELECT id, %s, 1, %s FROM grown RETURNING id"
+)
 
 
 def is_one(batch: Batch) -> bool:
@@ -56,11 +62,11 @@ def add(run: Run, batch: Batch) -> bool:
 def _add(run: Run, name: str, series: Series) -> bool:
     step, time, value = series.steps[0], series.times[0], series.values[0]
     extremes = [value, value, value, step] * 2
-    grows = [value, step, time, *extremes, value, run.pk, name, step, time]
+    grown, usual = [value, step, time, *extremes, value], [name, step, time]
     chunk = [step, memoryview(pack(series))]
     if connection.vendor == "postgresql":
-        statements = [(_STORED_WITH, [*grows, *chunk])]
+        (stored,) = together((_STORED_WITH, [run.pk, *grown, *usual, *chunk]), last=True)
     else:
-        statements = [(_GROWS, grows), (_STORED_THEN, [*chunk, run.pk, name])]
-    *_, stored = together(touched(run), *statements, last=True)
+        grows = (_GROWS, [*grown, run.pk, *usual])
+        *_, stored = together(touched(run), grows, (_STORED_THEN, [*chunk, run.pk, name]))
     return bool(stored)

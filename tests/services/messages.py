@@ -76,11 +76,49 @@ def test_a_transaction_is_one_message() -> None:
     say("b")
     with CaptureQueriesContext(connection) as asked, transaction.atomic():
         say("c", last=True)
-    sent = [query["sql"] for query in asked if "EXECUTE" in query["sql"]]
-    assert len(sent) == 1 and sent[0].startswith("BEGIN;\nEXECUTE") and sent[0].endswith("COMMIT")
+    assert [query["sql"] for query in asked] == [
+        "BEGIN",
+        "COMMIT",
+    ]  # as Django notes them; only what is prepared was sent
+    with CaptureQueriesContext(connection) as asked, transaction.atomic():
+        say("d")
+        together(("SELECT 1", []), last=True)
+    sent = [query["sql"] for query in asked if query["sql"] not in ("BEGIN", "COMMIT")]
+    assert len(sent) == 2 and sent[0].startswith("BEGIN;\nEXECUTE") and sent[1].endswith("COMMIT")
     assert connection.connection.info.transaction_status is TransactionStatus.IDLE
     connection.close()
-    assert words() == ["a", "b", "c"]
+    assert words() == ["a", "b", "c", "d"]
+
+
+TOLD: Statement = (
+    "SELECT %s::bigint, %s::float8, %s::float8, %s::text, %s::bytea, 100 %% 7",
+    [2**63 - 1, 0.1, float("-inf"), "é'\\ %s", memoryview(b"\0\xff")],
+)
+
+
+def alone(statement: Statement) -> Rows:
+    with transaction.atomic():
+        (rows,) = together(statement, last=True)
+    return rows
+
+
+def test_one_statement_alone_gives_what_it_gives_among_others() -> None:
+    told = [alone(TOLD) for _ in range(3)]
+    assert told[0] == told[1] == told[2] and told[0][0][:4] == (2**63 - 1, 0.1, float("-inf"), "é'\\ %s")
+    assert [bytes(rows[0][4]) for rows in told] == [b"\0\xff"] * 3 and told[2][0][5] == 2
+
+
+def test_one_statement_alone_that_is_refused_leaves_nothing_and_the_next_one_is_heard() -> None:
+    insert = "INSERT INTO said VALUES (%s, %s) RETURNING number"
+    for word in "abc":
+        assert alone((insert, [word, 1])) == [(1,)]
+    for word, error in (("a", IntegrityError), ("\0", DataError)):
+        with pytest.raises(error):
+            alone((insert, [word, 2]))
+    with pytest.raises(DataError):
+        alone((insert, ["d", 2**40]))
+    assert alone((insert, ["e", 3])) == [(3,)]
+    assert words() == ["a", "b", "c", "e"]
 
 
 def test_a_refused_message_leaves_nothing_and_the_next_one_is_heard() -> None:
