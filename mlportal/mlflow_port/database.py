@@ -27,7 +27,6 @@ from mlportal.mlflow_port.items import (
 from mlportal.mlflow_port.report import Report
 from mlportal.mlflow_port.values import milliseconds, text
 
-POINTS: Final = 20_000  # at once
 BESIDE: Final = ("mlruns", "mlartifacts")  # where MLflow puts files if nobody says where
 DATASET: Final = {
     "name": "name",
@@ -87,19 +86,17 @@ class MlflowDatabase:
                 yield self._run(uid, row)
 
     def points(self, experiment: ExperimentItem, run: RunItem, metric: str) -> Iterator[Series]:
+        return values.in_series(self._points(run, metric))
+
+    def _points(self, run: RunItem, metric: str) -> Iterator[values.Point]:
         condition = f"{self._of} ORDER BY timestamp, step, value"
-        found = values.Points()
         for row in self._rows.file.select("metrics", _POINT, condition, run.id, metric, index=self._index):
             point = point_of(row["value"], row["is_nan"], row["timestamp"], row["step"])
             if point is None:
                 self.report.problem(f"run {run.id}, metric {metric}", f"no point of a metric: {_shown(row)}")
                 continue
             value, time, step = point
-            found.add(time, step, value)
-            if len(found) == POINTS:
-                yield found.take()
-        if found:
-            yield found.take()
+            yield time, step, value
 
     def run_files(self, experiment: ExperimentItem, run: RunItem) -> Iterator[FileItem]:
         yield from self._artifacts(run.artifact_uri, run.id, f"run {run.id}")

@@ -41,7 +41,6 @@ STATUSES: Final = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: 
 MODEL_STATUSES: Final = {1: "PENDING", 2: "READY", 3: "FAILED"}
 MAX_VALUE_BYTES: Final = 4 << 20
 MAX_LINE: Final = 4096
-POINTS: Final = 20_000  # at once
 
 
 class MlrunsFolder:
@@ -97,7 +96,9 @@ class MlrunsFolder:
 
     def points(self, experiment: ExperimentItem, run: RunItem, metric: str) -> Iterator[Series]:
         parts = (*self._place(experiment), run.id, "metrics", *metric.split("/"))
-        found = values.Points()
+        return values.in_series(self._points(parts))
+
+    def _points(self, parts: Parts) -> Iterator[values.Point]:
         for place, words in self._lines(parts):
             step = values.whole(words[2]) if len(words) in (3, 5) else 0
             time = milliseconds(words[0])
@@ -105,11 +106,7 @@ class MlrunsFolder:
             if len(words) not in (2, 3, 5) or step is None or time is None or value is None:
                 self.report.problem(place, f"no line of a metric: {' '.join(words)!r:.100}")
                 continue
-            found.add(time, step, value)
-            if len(found) == POINTS:
-                yield found.take()
-        if found:
-            yield found.take()
+            yield time, step, value
 
     def run_files(self, experiment: ExperimentItem, run: RunItem) -> Iterator[FileItem]:
         yield from self._artifacts((*self._place(experiment), run.id, "artifacts"), run.artifact_uri, f"run {run.id}")

@@ -27,7 +27,6 @@ from mlportal.mlflow_port.report import Report
 from mlportal.mlflow_port.values import milliseconds, text
 
 RUNS: Final = 200  # a page; each comes with all of its parameters and tags
-POINTS: Final = 20_000
 PAGE: Final = 1000
 LOGGED_MODELS: Final = 50
 DEPTH: Final = 50
@@ -91,20 +90,20 @@ class MlflowServer:
             )
 
     def points(self, experiment: ExperimentItem, run: RunItem, metric: str) -> Iterator[Series]:
+        return values.in_series(self._points(run, metric))
+
+    def _points(self, run: RunItem, metric: str) -> Iterator[values.Point]:
         """Servers of 1.x know no pages, and send all at once."""
-        token, asked = "", {"run_id": run.id, "run_uuid": run.id, "metric_key": metric, "max_results": POINTS}
+        token, asked = "", {"run_id": run.id, "run_uuid": run.id, "metric_key": metric, "max_results": values.POINTS}
         while True:
             answer = self.connection.get("mlflow/metrics/get-history", **asked, page_token=token)
-            found = values.Points()
             for said in _parts(answer, "metrics"):
                 time, value = milliseconds(said.get("timestamp")), values.number(said.get("value"))
                 step = values.whole(said.get("step", 0))
                 if time is None or value is None or step is None:
                     self.report.problem(f"run {run.id}, metric {metric}", f"no point of a metric: {said!r:.200}")
                 else:
-                    found.add(time, step, value)
-            if found:
-                yield found.take()
+                    yield time, step, value
             token = self._next(answer, token, "metrics/get-history")
             if not token:
                 return

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 from experiments.metrics import Series
@@ -15,6 +16,7 @@ END: Final = int(END_OF_TIME * 1000)
 INT64: Final = 2**63
 RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
 MODEL_ID: Final = re.compile(r"m-[0-9a-f]{32}")
+POINTS: Final = 20_000  # at once
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TOKENS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -65,20 +67,14 @@ def texts(value: Any) -> dict[str, str]:
     return {text(key): text(item) for key, item in value.items()} if isinstance(value, Mapping) else {}
 
 
-class Points:
-    """Columns that grow, and the series of them."""
+Point = tuple[int, int, float]
+"""Its time in milliseconds, its step and its value."""
 
-    def __init__(self) -> None:
-        self._rows: list[tuple[int, int, float]] = []
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def add(self, time: int, step: int, value: float) -> None:
-        self._rows.append((time, step, value))
-
-    def take(self) -> Series:
-        """By time, step and value, as MLflow does: of points with the same time and step the greatest value is the last."""
-        rows = sorted(self._rows, key=lambda row: (row[0], row[1], row[2] if row[2] == row[2] else 0.0))
-        self._rows = []
-        return Series.of((row[1] for row in rows), (row[0] / 1000 for row in rows), (row[2] for row in rows))
+def in_series(points: Iterable[Point]) -> Iterator[Series]:
+    """So many at once, each part by time, step and value, as MLflow has them: of points with the same time and step the
+    greatest value is the last."""
+    coming = iter(points)
+    while rows := list(islice(coming, POINTS)):
+        rows.sort(key=lambda row: (row[0], row[1], row[2] if row[2] == row[2] else 0.0))
+        yield Series.of((row[1] for row in rows), (row[0] / 1000 for row in rows), (row[2] for row in rows))
