@@ -2,7 +2,8 @@
 
 A message costs more than most statements: the server has to wake up, and so has who asked it. BEGIN goes with the first
 statements of a transaction, COMMIT with its last ones. Parsing and planning cost as much again, so what comes a second time
-is prepared. All of it is plain SQL in texts, for psycopg's own way of preparing sends a message for each statement.
+is prepared, by plain SQL in texts, for psycopg's own way of preparing sends a message for each statement. What is a transaction
+by itself is executed by its name.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, NotSupportedError, connections
 from psycopg.adapt import Transformer
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.errors import OperationalError, error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
 
 if TYPE_CHECKING:
     from mlportal.statements import Rows, Statement
@@ -120,6 +121,10 @@ def _execute(connection: Any, name: str, values: Sequence[Any]) -> Rows:
     server = connection.connection
     with connection.wrap_database_errors:
         result = server.pgconn.exec_prepared(name.encode(), given, formats)
+        if (
+            server.pgconn.status != ConnStatus.OK
+        ):  # of what was lost with it, the result says no more than that it failed
+            raise OperationalError(server.pgconn.get_error_message())
         if result.status not in _DONE:
             raise error_from_result(result)
         rows = Transformer(server)

@@ -34,9 +34,9 @@ class Each(NamedTuple):
 def together(*statements: Statement | Each, last: bool = False) -> list[Rows]:
     """Execute them one after the other, in one message to a server: the rows of each, none where it gives none.
 
-    Call it in a transaction. Each sees what those before it did, and what others had committed when it began. `last`: nothing
-    follows in the transaction, so that its end may go with them, unless it is a part of another; what fails after it has
-    failed too late.
+    Call it in a transaction. Each sees what those before it did, and what others had committed when it began. A value has the
+    type of its place in SQL: a float is no bigint. `last`: nothing follows in the transaction, so that its end may go with
+    them, unless it is a part of another; what fails after it has failed too late.
     """
     if connection.vendor == "postgresql":
         return _at_once(statements, last=last)

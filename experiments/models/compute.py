@@ -12,7 +12,7 @@ from mlportal.access.querysets import WorkspaceScoped
 
 class ComputeTargetQuerySet(WorkspaceScoped["ComputeTarget"]):
     def visible_to(self, principal: Any, workspace: Any = None) -> Self:
-        """A workspace's own targets, and the shared ones for everybody who is signed in."""
+        """A workspace's own targets, and the shared ones, which are in every workspace, for everybody who is signed in."""
         own = super().visible_to(principal, workspace)
         if principal.is_authenticated:
             return self.filter(Q(pk__in=own.values("pk")) | Q(workspace=None))

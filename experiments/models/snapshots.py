@@ -16,8 +16,9 @@ class SnapshotQuerySet(WorkspaceScoped["Snapshot"]):
     def visible_to(self, principal: Any, workspace: Any = None) -> Self:
         """A running script's own code, too."""
         if isinstance(principal, RunPrincipal):
-            runs = apps.get_model("experiments", "Run").objects.visible_to(principal, workspace)
-            return self.filter(pk__in=runs.values("snapshot"))
+            runs = apps.get_model("experiments", "Run").objects.visible_to(principal)
+            there = self if workspace is None else self.in_workspace(workspace)
+            return there.filter(pk__in=runs.values("snapshot"))
         return super().visible_to(principal, workspace)
 
 

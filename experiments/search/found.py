@@ -166,11 +166,11 @@ class Found:
                 if part.exists():
                     return first_of(part.values_list("run_id", flat=True), few, stop)
             return self._near([], stop)
-        if orders[0].field.key in INDEXED:
+        if not asks_values(self._wanted.condition):
+            return None  # what is asked of the runs alone is asked while they are sorted
+        if KNOWS_BETTER and orders[0].field.key in INDEXED:
             return first_of(_by_index(self._scope, orders[0]), few, stop)
-        if (self._is_common or KNOWS_BETTER) and asks_values(self._wanted.condition):
-            return first_of(_sorted(self._scope, orders), few, stop)
-        return None  # what is asked of the runs alone is asked while they are sorted
+        return first_of(_sorted(self._scope, orders), few, stop) if self._is_common or KNOWS_BETTER else None
 
     def _parts(self, order: Order) -> list[QuerySet[Any]]:
         """The rows of values that an order goes by: those that have one, in the order of their index; and NaN."""

@@ -21,12 +21,11 @@ _SETTINGS: Final = {
 }
 _SETTING: Final = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _SETTINGS.items())
 
+_is_planned: Final = ContextVar("is_planned", default=False)
+
 # Of many runs, those that match are gathered, however many they may be: it knows of each way how long it takes until enough
 # are there, and a look at one run after the other is the longest. SQLite knows only the ways that it is told.
 KNOWS_BETTER: Final = connection.vendor == "postgresql"
-
-
-_is_planned: Final = ContextVar("is_planned", default=False)
 
 
 @contextmanager

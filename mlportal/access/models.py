@@ -34,7 +34,8 @@ class WorkspaceQuerySet(WorkspaceScoped["Workspace"]):
         from mlportal.access.principals import RunPrincipal
 
         if isinstance(principal, RunPrincipal):
-            return self.filter(pk=principal.workspace_id)
+            there = self if workspace is None else self.in_workspace(workspace)
+            return there.filter(pk=principal.workspace_id)
         return super().visible_to(principal, workspace)
 
 

@@ -5,11 +5,21 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 
 import psycopg
 import pytest
-from django.db import DataError, IntegrityError, NotSupportedError, ProgrammingError, connection, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
 from django.test.utils import CaptureQueriesContext
 from psycopg.pq import TransactionStatus
 
@@ -207,6 +217,17 @@ def test_a_connection_that_was_lost_is_forgotten() -> None:
     for word in "def":
         assert say(word)
     assert len(prepared()) == 1
+
+
+def test_one_statement_alone_on_a_connection_that_was_lost_says_so() -> None:
+    for word in "abc":
+        alone(("INSERT INTO said VALUES (%s, 1) RETURNING word", [word]))
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(OperationalError):
+        alone(("INSERT INTO said VALUES (%s, 1) RETURNING word", ["d"]))
+    connection.close()
+    assert words() == ["a", "b", "c"]
 
 
 def test_a_message_that_cannot_be_sent_begins_nothing() -> None:
