@@ -3,6 +3,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
+from experiments.metrics import Goal, goal_of
 from experiments.models import RetentionRule
 from experiments.models.retention import KEEP_TAG, Direction
 from experiments.services.retention import MOST_DAYS, MOST_KEPT, MOST_TEXT
@@ -31,7 +32,12 @@ class RuleForm(forms.Form):
         help_text="Its last value says which runs are the best. Where nobody has logged it, every run stays.",
         widget=forms.TextInput(attrs={"list": "metrics", "autocomplete": "off", "spellcheck": "false"}),
     )
-    direction = forms.ChoiceField(label="Better is", choices=Direction.choices, initial=Direction.MAX)
+    direction = forms.ChoiceField(
+        label="Better is",
+        choices=[("", "as its name says"), *Direction.choices],
+        required=False,
+        help_text="Of a loss, an error or a time the lowest is the best, of all others the highest.",
+    )
     keep_tag = forms.CharField(
         label="Keep runs with the tag",
         max_length=MOST_TEXT,
@@ -40,7 +46,12 @@ class RuleForm(forms.Form):
         help_text="And their children. Registered models keep their runs, and kept children their parents, in any case.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
-    purge_days = _number("Days in the trash", "Then they are deleted for good. 0: never.", 0, MOST_DAYS)
+    purge_days = _number(
+        "Days in the trash",
+        "While the rule is on, all that is in the trash there is deleted for good then. 0: never.",
+        0,
+        MOST_DAYS,
+    )
     enabled = forms.BooleanField(
         label="On",
         required=False,
@@ -53,6 +64,13 @@ class RuleForm(forms.Form):
         portal = f"{settings.TRASH_SECONDS / 86_400:g} days" if settings.TRASH_SECONDS else "never"
         self.fields["purge_days"].help_text += f" Empty: as everywhere, {portal} (MLPORTAL_TRASH)."
         styled(self)
+
+    def clean(self) -> dict[str, Any]:
+        wish: dict[str, Any] = super().clean() or self.cleaned_data
+        if not wish.get("direction"):
+            lower = goal_of(wish.get("metric") or "") is Goal.LOWER
+            wish["direction"] = Direction.MIN if lower else Direction.MAX
+        return wish
 
     @staticmethod
     def of(rule: RetentionRule) -> dict[str, Any]:

@@ -72,7 +72,10 @@ def attribute_named(key: str, known: tuple[str, ...] = ATTRIBUTES) -> str:
     """The one name of an attribute that has several. Raises BadSearch for what is none."""
     name = _OTHER_NAMES.get(key, key)
     if name not in known:
-        raise BadSearch(f"Invalid attribute key {key!r} specified. Valid keys are {sorted(known)}")
+        raise BadSearch(
+            f"Invalid attribute key {key!r} specified. Valid keys are {sorted(known)}; what was logged is metrics.{key},"
+            f" params.{key} or tags.{key}"
+        )
     return name
 
 

@@ -24,8 +24,8 @@ from .tokens import BadSearch
 from .walking import first_of
 from .words import is_search, with_words
 
-FEW: Final = 2000  # runs that are looked at one by one
-RARE: Final = 15 * FEW  # values that are gathered sooner than looked for in one run after the other
+FEW: Final = 5000  # runs that are looked at one by one
+RARE: Final = 6 * FEW  # values that are gathered sooner than looked for in one run after the other
 _ORDERED_BY: Final = ("attribute", "metric", "param", "tag")
 
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from experiments.models import Run
+from experiments.models.experiments import any_name
 from experiments.services.moving import move_runs
 from experiments.services.runs import cancel_run, remove_tags, set_tags
 from experiments.services.submit import clean_tags, get_or_make_experiment
@@ -111,7 +112,7 @@ def _action(
         raise BadInput(f"There is no action {action[:50]!r}; there are: {', '.join(ACTIONS)}.", field="action")
     if not experiment:
         raise BadInput("Name the experiment that they are to go to.", field="experiment")
-    place = get_or_make_experiment(workspace, experiment, by=by)
+    place = get_or_make_experiment(workspace, experiment, by=by, valid=any_name)  # a folder, too
     going = {run.pk for run in chosen}
 
     def move(run: Run) -> None:

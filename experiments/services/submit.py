@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import connection, transaction
 
 from experiments.models import EnvironmentVersion, Experiment, Run, Snapshot, Tag
@@ -97,13 +98,15 @@ def submit_run(
     return run
 
 
-def get_or_make_experiment(workspace: Workspace, name: str, *, by: User) -> Experiment:
-    """The experiment of this name; a new one when there is none. BadInput says what a name may be."""
+def get_or_make_experiment(
+    workspace: Workspace, name: str, *, by: User, valid: RegexValidator = experiment_name
+) -> Experiment:
+    """The experiment of this name; a new one when there is none. BadInput says what a name may be, by `valid`."""
     try:
         # One that MLflow's client has made is called what it likes.
-        known = storable(name) == name and Experiment.objects.filter(workspace=workspace, name=name).exists()
-        if not known:
-            experiment_name(name)
+        can_be = storable(name) == name
+        if not (can_be and Experiment.objects.filter(workspace=workspace, name=name).exists()):
+            (valid if can_be else experiment_name)(name)
     except ValidationError as error:
         raise BadInput(f"{name!r} cannot name an experiment: {error.message}", field="experiment") from None
     experiment, made = Experiment.objects.get_or_create(workspace=workspace, name=name, defaults={"created_by": by})

@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import F, OuterRef, Q, Subquery, Window
+from django.db.models import Count, F, OuterRef, Q, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -40,10 +40,10 @@ def experiments(request: WorkspaceRequest, workspace: str) -> HttpResponse:
         rows = rows_of(found.values_list("pk", "name"), folder)
     page = page_of(request, rows)
     here = [row for row in page if not isinstance(row, ExperimentFolder)]
-    recent = _recent_runs(here)
+    recent, counts = _recent_runs(here), _counts(here)
     shown: dict[int, Any] = found.select_related("workspace").in_bulk(here)
     for experiment in shown.values():
-        experiment.recent = recent.get(experiment.pk, [])
+        experiment.recent, experiment.runs_count = recent.get(experiment.pk, []), counts.get(experiment.pk, 0)
         experiment.shown_name = experiment.name if text else name_in(experiment.name, folder)
     context = {
         "page": page,
@@ -128,6 +128,12 @@ def delete(request: WorkspaceRequest, workspace: str, name: str) -> HttpResponse
 def _experiment(request: WorkspaceRequest, name: str) -> Experiment:
     here = Experiment.objects.visible_to(request.user, request.workspace).select_related("workspace")
     return get_object_or_404(here, name=name)
+
+
+def _counts(experiments: list[int]) -> dict[int, int]:
+    """How many runs each has, those in the trash left out, by the experiment's id."""
+    runs = Run.objects.kept().filter(experiment__in=experiments, purge=None).order_by()
+    return dict(runs.values_list("experiment").annotate(Count("pk")))
 
 
 def _recent_runs(experiments: list[int]) -> dict[int, list[Run]]:

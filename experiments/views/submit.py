@@ -28,7 +28,7 @@ OFFERED_DATASETS = 500
 @require_safe
 @workspace_view
 def submit(request: WorkspaceRequest, workspace: str) -> HttpResponse:
-    """`?clone=<uid>` starts from what that run was submitted with."""
+    """`?clone=<uid>` starts from what that run was submitted with, `?experiment=<name>` goes to that one."""
     here = request.workspace
     clone = _clone(request, here)
     datasets = _datasets(request, here, clone)
@@ -40,7 +40,7 @@ def submit(request: WorkspaceRequest, workspace: str) -> HttpResponse:
         "targets": [item | {"free": max(0, item["slots"] - item["busy"])} for item in services.compute_overview(here)],
         "datasets": datasets,
         "experiments": _experiments(request, here),
-        "experiment": _last_used(request, here, "experiment__name"),
+        "experiment": request.GET.get("experiment", "")[:500] or _last_used(request, here, "experiment__name"),
         "target": _last_used(request, here, "compute_target__name") or "local",
         "limits": _limits(),
         "wall_minutes": round(settings.RUN_WALL_SECONDS / 60),

@@ -100,9 +100,9 @@ def test_a_family_that_is_chosen_whole_is_moved_whole(make_run: MakeRun, owner: 
     parent = make_run()
     for _ in range(2):
         make_run(parent=parent)
-    outcome = services.act_on_runs(workspace, Run.objects.all(), "move", experiment="new", by=owner)
+    outcome = services.act_on_runs(workspace, Run.objects.all(), "move", experiment="team/new one", by=owner)
     assert (outcome.done, outcome.refused) == (3, [])
-    assert Run.objects.filter(experiment=place("new")).count() == 3
+    assert Run.objects.filter(experiment=place("team/new one")).count() == 3
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,8 @@ def test_a_family_that_is_chosen_whole_is_moved_whole(make_run: MakeRun, owner: 
         {"action": "tag"},
         {"action": "tag", "set_to": {"": "x"}},
         {"action": "move"},
-        {"action": "move", "experiment": "../x"},
+        {"action": "move", "experiment": "a\nb"},
+        {"action": "move", "experiment": "\ud800"},
     ],
 )
 def test_what_is_wrong_with_all_is_said_once(

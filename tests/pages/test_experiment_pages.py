@@ -52,6 +52,20 @@ def test_the_overview_tells_what_runs_from_what_ran(
     assert "First steps" not in html
 
 
+def test_runs_in_the_trash_are_not_counted(
+    client: Client, workspace: Workspace, owner: User, make_run: MakeRun
+) -> None:
+    for _ in range(3):
+        make_run()
+    make_run()
+    Run.objects.filter(number__gt=2).update(deleted_at=timezone.now())
+    client.force_login(owner)
+    assert '<td class="value">2</td>' in client.get("/w/lab/experiments/").content.decode()
+    assert "Delete the experiment" not in client.get("/w/lab/experiments/iris/").content.decode()
+    Run.objects.update(deleted_at=timezone.now())  # these can be restored to it
+    assert "Delete the experiment" not in client.get("/w/lab/experiments/iris/").content.decode()
+
+
 def test_children_do_not_push_runs_off_the_overview(
     client: Client, workspace: Workspace, owner: User, make_run: MakeRun
 ) -> None:

@@ -81,6 +81,7 @@ def test_the_experiment_is_the_one_that_this_person_used_last(
 ) -> None:
     assert 'name="experiment" list="experiments" value="iris"' in submit_page(client, owner)
     assert 'name="experiment" list="experiments" value=""' in submit_page(client, contributor)
+    assert 'name="experiment" list="experiments" value="a &amp; b"' in submit_page(client, owner, "?experiment=a+%26+b")
 
 
 def test_targets_tell_their_free_slots_and_environments_their_version(client: Client, run: Run, owner: User) -> None:

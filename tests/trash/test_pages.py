@@ -196,6 +196,9 @@ def test_a_rule_is_looked_at_before_it_is_saved(
     assert not RetentionRule.objects.exists()
     html = text(post(owner, "trash/rules/new/", **form, save="1"))
     assert "It is off" in html and "but for the 1 with the highest acc" in html
+    for metric, end in (("loss", "lowest"), ("acc", "highest")):
+        html = text(post(owner, "trash/rules/new/", **form | {"direction": "", "metric": metric}, look="1"))
+        assert f"but for the 1 with the {end} {metric}" in html
     rule = RetentionRule.objects.get()
     assert (rule.enabled, rule.created_by) == (False, owner)
     path = f"trash/rules/{rule.pk}/"

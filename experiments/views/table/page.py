@@ -79,7 +79,7 @@ def page_of_runs(table: RunsTable, page: str, more: dict[str, Any]) -> HttpRespo
         "swaps": asked_by_form,
         "is_live": not groups and any(not row.run.is_final for row in rows),  # groups are read at leisure
         "may_submit": request.role.includes(Role.CONTRIBUTOR),
-        "has_runs": bool(rows or groups) or table.everything.exists(),
+        "has_runs": bool(rows or groups) or (table.experiment is not None and table.experiment.runs.exists()),
         "unfiltered": table.here + table.address(q=None, status=None),
         "kept": [
             (name, value)

@@ -32,7 +32,9 @@ function draw() {
   const compare = bar.querySelector("[data-compare]");
   const uids = all ? shown.map((box) => box.value) : [...chosen];
   compare.search = `?runs=${uids.join(",")}`;
-  compare.hidden = all || count > 100;
+  const many = all || count > 100;
+  compare.hidden = many;
+  bar.querySelector("[data-compare-most]").hidden = !many;
 }
 
 /** Writes the number in the place of the # of an element's words. */
