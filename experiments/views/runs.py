@@ -1,5 +1,6 @@
 """The page of one run, and the parts of it that are exchanged while the run goes on."""
 
+import math
 from datetime import date
 from typing import Any
 
@@ -23,10 +24,12 @@ from mlportal.blobs import services as blobs
 from mlportal.errors import NotFound
 from mlportal.pages import WorkspaceRequest, workspace_view
 from mlportal.pages.polling import is_known, runs_state, state_of
+from mlportal.pages.wording import number_words
 
 SHOWN_FILES = 2000
 SHOWN_CHILDREN = 100
 SHOWN_MODELS = 100
+SHOWN_LOGGED = 12
 FRAMEWORKS = {
     "scikit-learn": "ScikitLearn",
     "tensorflow": "TensorFlow",
@@ -110,6 +113,7 @@ def _context(request: WorkspaceRequest, run: Run) -> dict[str, Any]:
         "code_rows": tree_rows((name, size) for name, _, size in snapshot.entries) if snapshot else [],
         "output_choices": _output_choices(paths),
         "logged_models": _logged_models(run),
+        "logged": _logged(run) if run.is_client_side else None,
         "frameworks": _frameworks(packages),
         "public_url": settings.PUBLIC_URL,
     }
@@ -171,6 +175,19 @@ def _frameworks(packages: dict[str, str]) -> list[dict[str, str]]:
     """The frameworks to choose from, those of the lock with their version; scikit-learn is the likeliest."""
     known = [{"name": name, "version": packages.get(package, "")} for package, name in FRAMEWORKS.items()]
     return [*known, {"name": "Custom", "version": ""}]
+
+
+def _logged(run: Run) -> dict[str, Any]:
+    """The beginning of what a client has logged: such a run has no phases to look at."""
+    metrics = list(run.metrics.order_by("name").values_list("name", "last", "last_is_nan")[: SHOWN_LOGGED + 1])
+    parameters = run.parameters.all()
+    words = [(name, number_words(math.nan if is_nan else last or 0.0)) for name, last, is_nan in metrics]
+    return {
+        "metrics": words[:SHOWN_LOGGED],
+        "more_metrics": len(words) > SHOWN_LOGGED,
+        "parameters": parameters[:SHOWN_LOGGED],
+        "more_parameters": len(parameters) > SHOWN_LOGGED,
+    }
 
 
 def _logged_models(run: Run) -> list[LoggedModel]:

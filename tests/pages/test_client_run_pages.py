@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from experiments import services
+from experiments.metrics import Batch, Series
 from experiments.models import ComputeTarget, Experiment, Run
 from experiments.services.compute import ensure_local_target
 from mlportal.access.models import User, Workspace
@@ -43,6 +45,20 @@ def post(client: Client) -> Ask:
 
 
 # --- Runs
+
+
+def test_the_first_look_at_a_run_shows_what_it_logged(get: Ask, started: Run, owner: User) -> None:
+    path = f"runs/{started.uid}/"
+    assert "Metrics, the last of each" not in get(owner, path).content.decode()
+    scalars = {name: Series.of([0, 1], [1.0, 2.0], [0.5, value]) for name, value in (("<b>", 0.25), ("odd", math.nan))}
+    many = {f"p{number:02d}": "<i>" * number for number in range(13)}
+    services.log_batch(started, Batch(scalars=scalars, params=many), by=owner)
+    for address in (path, f"{path}live/"):
+        html = get(owner, address).content.decode()
+        assert '<dt class="text-break">&lt;b&gt;</dt><dd class="font-monospace">0.25</dd>' in html
+        assert '<dt class="text-break">odd</dt><dd class="font-monospace">NaN</dd>' in html
+        shown = html.partition("Their curves")[2].partition("</dl>")[0]
+        assert shown.count("<dt") == 12 and "<i>" not in shown and 'href="#details">All of them' in html
 
 
 def test_a_silent_run_says_when_it_last_logged_and_how_to_end_it(
