@@ -3,7 +3,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 
-from experiments.metrics import Goal, goal_of
 from experiments.models import RetentionRule
 from experiments.models.retention import KEEP_TAG, Direction
 from experiments.services.retention import MOST_DAYS, MOST_KEPT, MOST_TEXT
@@ -64,13 +63,6 @@ class RuleForm(forms.Form):
         portal = f"{settings.TRASH_SECONDS / 86_400:g} days" if settings.TRASH_SECONDS else "never"
         self.fields["purge_days"].help_text += f" Empty: as everywhere, {portal} (MLPORTAL_TRASH)."
         styled(self)
-
-    def clean(self) -> dict[str, Any]:
-        wish: dict[str, Any] = super().clean() or self.cleaned_data
-        if not wish.get("direction"):
-            lower = goal_of(wish.get("metric") or "") is Goal.LOWER
-            wish["direction"] = Direction.MIN if lower else Direction.MAX
-        return wish
 
     @staticmethod
     def of(rule: RetentionRule) -> dict[str, Any]:

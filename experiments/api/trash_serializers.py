@@ -154,7 +154,11 @@ class RuleChange(Input):
     metric = serializers.CharField(
         max_length=MOST_TEXT, allow_blank=True, required=False, help_text="Its last value says which runs are the best"
     )
-    direction = serializers.ChoiceField(choices=Direction.choices, required=False, help_text="Which end is better")
+    direction = serializers.ChoiceField(
+        choices=Direction.choices,
+        required=False,
+        help_text="Which end is better; by default what the name says: less of a loss, an error or a time",
+    )
     keep_tag = serializers.CharField(
         max_length=MOST_TEXT, allow_blank=True, required=False, help_text="Runs with it stay; empty: no tag does that"
     )

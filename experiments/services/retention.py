@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
+from experiments.metrics import Goal, goal_of
 from experiments.models import Experiment, Metric, RetentionRule, Run, Tag
 from experiments.models.retention import Direction
 from experiments.querysets import RunQuerySet
@@ -99,9 +100,12 @@ def delete_rule(rule: RetentionRule, *, by: User) -> None:
 
 
 def clean_rule(rule: RetentionRule, **wish: Unpack[Wish]) -> RetentionRule:
-    """The rule with what is wished, not saved. BadInput names the field."""
+    """The rule with what is wished, not saved; which end of a metric is better is told from its name, unless that is said.
+    BadInput names the field."""
     for field, value in wish.items():
         setattr(rule, field, value)
+    if wish.get("direction") == "" or (rule.pk is None and "direction" not in wish):
+        rule.direction = Direction.MIN if goal_of(rule.metric) is Goal.LOWER else Direction.MAX
     for field, least, most in (
         ("older_than_days", 0, MOST_DAYS),
         ("keep_best", 1, MOST_KEPT),

@@ -143,6 +143,9 @@ def test_a_rule_says_what_it_does(callers: Callers, make_run: MakeRun) -> None:
     wish = {"older_than_days": 1, "keep_best": 1, "metric": "acc", "purge_days": 0}
     told = callers["owner"].post("retention/preview/", wish).json()
     assert told == {"runs": 2, "freed_bytes": 3, "looked_at": 3, "kept": {"best": 1}, "notes": []}
+    rule = RetentionRule(workspace=Workspace.objects.get(name="lab"))
+    for metric, end in (("val_loss", "lowest"), ("acc", "highest")):
+        assert end in services.as_words(services.clean_rule(rule, keep_best=1, metric=metric))
     made = callers["owner"].post("retention/", wish).json()
     assert (made["enabled"], made["experiment"], made["keep_tag"], made["direction"]) == (False, None, "keep", "max")
     assert made["words"] == (
