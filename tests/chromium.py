@@ -36,6 +36,11 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def left(text: str) -> bool:
+    """Whether htmx says that the page was left while it asked for its news."""
+    return text.startswith(("htmx:sendAbort", "htmx:afterRequest"))
+
+
 @contextmanager
 def watched_page(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     """A page with nobody's cookies. At its end: no error of a script, no refusal of the CSP, no request to elsewhere."""
@@ -44,7 +49,7 @@ def watched_page(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" and not left(said.text) else None)
     page.on("request", lambda asked: None if is_local(asked.url, url) else wrong.append(f"left for {asked.url}"))
     try:
         yield page
