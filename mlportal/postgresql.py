@@ -121,9 +121,8 @@ def _execute(connection: Any, name: str, values: Sequence[Any]) -> Rows:
     server = connection.connection
     with connection.wrap_database_errors:
         result = server.pgconn.exec_prepared(name.encode(), given, formats)
-        if (
-            server.pgconn.status != ConnStatus.OK
-        ):  # of what was lost with it, the result says no more than that it failed
+        # Of what was lost with the connection, the result says no more than that it failed.
+        if server.pgconn.status != ConnStatus.OK:
             raise OperationalError(server.pgconn.get_error_message())
         if result.status not in _DONE:
             raise error_from_result(result)

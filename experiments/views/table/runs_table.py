@@ -118,7 +118,9 @@ class RunsTable:
             return tuple(self.names.fields[:DIFFERING])
         place = () if self.experiment else (Field("attribute", "experiment"),)
         # Of the runs that are listed: those of children that are not would be empty columns.
-        names = self.names if self._is_flat else Names(self.scope)
+        names = self.names
+        if not self._is_flat and (listed := Names(self.scope)).newest != names.newest:
+            names = listed
         metrics = (Field("metric", name) for name in names.metric[:COLUMNS])
         return (*place, *metrics, LABELS, Field("attribute", "duration"), Field("attribute", "created_at"))
 
